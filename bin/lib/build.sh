@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Compiles src to dist and copies what is served as it is. `tsc` is incremental: with little to do this takes 0.4 s.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+mkdir -p dist
+# Taken before, so that a file saved during the build counts as newer than it.
+touch dist/.building
+node_modules/.bin/tsc -p tsconfig.build.json
+if [ -f src/http/page/tsconfig.json ]; then
+  node_modules/.bin/tsc -p src/http/page/tsconfig.json
+  (cd src && find http/page -type f ! -name '*.ts' ! -name 'tsconfig*.json') | while read -r file; do
+    mkdir -p "dist/$(dirname "$file")"
+    cp -p "src/$file" "dist/$file"
+  done
+fi
+mv dist/.building dist/.stamp

@@ -1,0 +1,100 @@
+import type { Clock } from '../platform/clock.js';
+import { toError } from '../platform/errors.js';
+import type { Logger } from '../platform/logger.js';
+import type { Metrics } from '../platform/metrics.js';
+import type { QueueBackend } from '../queues/backend.js';
+import type { Runnable } from '../queues/ticket.js';
+import { isWithinQueueDelay, type Outbox } from './outbox.js';
+
+export interface FastPathOptions {
+  readonly backend: QueueBackend;
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+const maxBatch = 250;
+const maxWaiting = 10_000;
+const enqueueTimeoutMs = 5_000;
+const restAfterFailureMs = 1_000;
+
+/**
+ * Enqueues what this process just committed, without a look at the database: its rows are leased to it by their insert.
+ * Best effort by design. Whatever it drops (queue store away, too much waiting, process killed) is in the outbox, and the
+ * dispatcher takes it when the lease is over; both adding the same id is harmless.
+ */
+export class FastPath {
+  readonly #options: FastPathOptions;
+  readonly #waiting = new Map<string, Runnable[]>();
+  readonly #working = new Map<string, Promise<void>>();
+  #dispatched: Runnable[] = [];
+  #removing: Promise<void> | undefined;
+  #restsUntil = 0;
+
+  constructor(options: FastPathOptions) {
+    this.#options = options;
+  }
+
+  /** Never throws and never waits. */
+  readonly offer = (runnable: readonly Runnable[]): void => {
+    const now = this.#options.clock.now();
+    if (now < this.#restsUntil) return;
+    for (const item of runnable) {
+      if (!isWithinQueueDelay(item.runAt, now)) continue;
+      const waiting = this.#waiting.get(item.queue) ?? [];
+      if (waiting.length >= maxWaiting) continue;
+      waiting.push(item);
+      this.#waiting.set(item.queue, waiting);
+      if (!this.#working.has(item.queue)) this.#working.set(item.queue, this.#work(item.queue));
+    }
+  };
+
+  /** Resolves when what was offered is dispatched and taken out of the outbox, or dropped. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#working.values());
+    await this.#removing;
+  }
+
+  /** One batch in flight per queue; what is offered meanwhile makes the next one. */
+  async #work(queue: string): Promise<void> {
+    // The rest of this turn of the event loop belongs to the same batch.
+    await Promise.resolve();
+    for (let batch = this.#take(queue); batch.length > 0; batch = this.#take(queue)) await this.#enqueue(queue, batch);
+    this.#working.delete(queue);
+  }
+
+  #take(queue: string): Runnable[] {
+    return this.#waiting.get(queue)?.splice(0, maxBatch) ?? [];
+  }
+
+  async #enqueue(queue: string, batch: Runnable[]): Promise<void> {
+    const { backend, metrics, logger, clock } = this.#options;
+    const late = Promise.withResolvers<never>();
+    const cancel = clock.after(enqueueTimeoutMs, () => late.reject(new Error('the queue store does not answer')));
+    try {
+      await Promise.race([backend.enqueue(queue, batch), late.promise]);
+      metrics.outboxDispatched.inc({ path: 'fast' }, batch.length);
+      this.#dispatched.push(...batch);
+      this.#removing ??= this.#removeDispatched();
+    } catch (thrown) {
+      logger.debug({ err: toError(thrown), queue }, 'left to the dispatcher');
+      this.#restsUntil = clock.now() + restAfterFailureMs;
+      this.#waiting.delete(queue);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** A row that could not be removed is dispatched once more, which is harmless. */
+  async #removeDispatched(): Promise<void> {
+    await Promise.resolve();
+    while (this.#dispatched.length > 0) {
+      const batch = this.#dispatched.splice(0, 1_000);
+      await this.#options.outbox.remove(batch).catch((thrown: unknown) => {
+        this.#options.logger.debug({ err: toError(thrown) }, 'outbox rows stay for the dispatcher');
+      });
+    }
+    this.#removing = undefined;
+  }
+}

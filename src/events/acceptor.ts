@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { Clock } from '../platform/clock.js';
+import { SynapError, type Fault } from '../platform/errors.js';
+import { clientIdSchema, newId } from '../platform/ids.js';
+import { findUnstorable, type Json } from '../platform/text.js';
+import { priorities } from '../queues/priorities.js';
+import type { Acceptance, Acceptor } from './acceptance.js';
+import type { EventCatalogue } from './catalogue.js';
+import type { EventType } from './definition.js';
+import type { Append, Appended, EventStore } from './store.js';
+
+const longestDelayMs = 366 * 86_400_000;
+
+const bodySchema = z
+  .strictObject({
+    type: z.string().max(128),
+    data: z.unknown(),
+    eventId: z.uuid().toLowerCase().optional(),
+    aggregateId: clientIdSchema.optional(),
+    requestId: clientIdSchema.optional(),
+    correlationId: clientIdSchema.optional(),
+    causationId: z.uuid().toLowerCase().optional(),
+    priority: z.enum(['high', 'normal', 'low']).default('normal'),
+    delayMs: z.number().int().min(0).max(longestDelayMs).optional(),
+    runAt: z.iso.datetime({ offset: true }).optional(),
+  })
+  .refine((body) => body.delayMs === undefined || body.runAt === undefined, {
+    path: ['runAt'],
+    message: 'cannot stand beside delayMs',
+  });
+
+type Body = z.infer<typeof bodySchema>;
+
+/** Turns what a client sent into an event: validates, fills in ids, appends. */
+export class EventAcceptor implements Acceptor {
+  readonly #catalogue: EventCatalogue;
+  readonly #store: EventStore;
+  readonly #clock: Clock;
+
+  constructor(deps: { readonly catalogue: EventCatalogue; readonly store: EventStore; readonly clock: Clock }) {
+    this.#catalogue = deps.catalogue;
+    this.#store = deps.store;
+    this.#clock = deps.clock;
+  }
+
+  async accept(userId: string, body: unknown, options: { readonly idempotencyKey?: string } = {}): Promise<Acceptance> {
+    return toAcceptance(await this.#store.append(this.#prepare(userId, body, options.idempotencyKey)));
+  }
+
+  async acceptAll(
+    userId: string,
+    bodies: readonly unknown[],
+    { idempotencyKey }: { readonly idempotencyKey?: string } = {},
+  ): Promise<readonly (Acceptance | SynapError)[]> {
+    return Promise.all(
+      bodies.map(async (body, index) => {
+        try {
+          return await this.accept(userId, body, idempotencyKey === undefined ? {} : { idempotencyKey: `${idempotencyKey}#${index}` });
+        } catch (thrown) {
+          if (thrown instanceof SynapError) return thrown;
+          throw thrown;
+        }
+      }),
+    );
+  }
+
+  #prepare(userId: string, given: unknown, key: string | undefined): Append {
+    const body = parse(bodySchema, given, '');
+    const definition = this.#catalogue.get(body.type);
+    if (definition === undefined || definition.origin !== 'client') {
+      throw new SynapError('unknown_event_type', `no client may send "${body.type}"`, {
+        publicMessage: `"${body.type}" is not an event type that can be sent. Known: ${this.#catalogue.accepted.join(', ')}.`,
+      });
+    }
+    const data = parse(definition.data, body.data, 'data') as Json;
+    const bad = findUnstorable(data, 'data');
+    if (bad !== undefined) throw invalid([{ path: bad, message: 'contains U+0000 or a lone surrogate, which cannot be stored' }]);
+    return this.#fillIn(userId, body, definition, data, key, given);
+  }
+
+  #fillIn(userId: string, body: Body, definition: EventType, data: Json, key: string | undefined, given: unknown): Append {
+    const id = body.eventId ?? newId();
+    const requestId = body.requestId ?? newId();
+    return {
+      id,
+      type: definition.type,
+      aggregateId: definition.aggregateIdOf?.(data) ?? body.aggregateId ?? newId(),
+      aggregateType: definition.aggregateType,
+      userId,
+      data,
+      version: definition.version,
+      source: 'api',
+      causationId: body.causationId ?? null,
+      correlationId: body.correlationId ?? requestId,
+      requestId,
+      priority: priorities[body.priority],
+      runAt: this.#runAt(body),
+      handled: this.#catalogue.hasHandler(definition.type),
+      key: key ?? null,
+      requestHash: key === undefined ? null : createHash('sha256').update(JSON.stringify(given)).digest('base64url'),
+    };
+  }
+
+  #runAt({ delayMs, runAt }: Body): string | null {
+    if (runAt !== undefined) return new Date(runAt).toISOString();
+    return delayMs === undefined || delayMs === 0 ? null : new Date(this.#clock.now() + delayMs).toISOString();
+  }
+}
+
+function parse<T>(schema: z.ZodType<T>, given: unknown, prefix: string): T {
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw invalid(
+    parsed.error.issues.map((issue) => ({
+      path: [...(prefix === '' ? [] : [prefix]), ...issue.path.map(String)].join('.'),
+      message: issue.message,
+    })),
+  );
+}
+
+function invalid(faults: readonly Fault[]): SynapError {
+  return new SynapError('validation_failed', faults.map(({ path, message }) => `${path}: ${message}`).join('; '), { faults });
+}
+
+function toAcceptance({ id, requestId, correlationId, aggregateId }: Appended): Acceptance {
+  return {
+    eventId: id,
+    requestId,
+    correlationId,
+    aggregateId,
+    status: 'accepted',
+    links: { request: `/v1/requests/${requestId}`, event: `/v1/events/${id}` },
+  };
+}

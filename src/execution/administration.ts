@@ -1,0 +1,229 @@
+import { CompiledQuery, sql, type Selectable } from 'kysely';
+import { recordAct } from '../platform/audit.js';
+import { isConnectionLoss, unavailable, type Database, type DB, type Sql } from '../platform/database.js';
+import { SynapError } from '../platform/errors.js';
+import type { Runnable } from '../queues/ticket.js';
+import {
+  notificationColumns,
+  notificationCtes,
+  toCommittedEntries,
+  toNotificationRow,
+  type EnteredRow,
+} from '../realtime/notification-log.js';
+import type { CommittedEntry, Publisher } from '../realtime/publisher.js';
+
+type State = Selectable<DB['jobs']>['state'];
+
+/** Who acts, and on which dispatch of the job: without a generation, on whichever is the latest. */
+export interface Acting {
+  readonly actor: string;
+  readonly generation?: number;
+}
+
+export interface JobRecord {
+  readonly state: State;
+  readonly generation: number;
+  readonly hasOpenDeadLetter: boolean;
+}
+
+export interface JobAdministrationOptions {
+  readonly database: Pick<Database, 'sql'>;
+  readonly publisher: Publisher;
+  /** Called after the commit with the jobs it made runnable; must not throw. */
+  readonly onRunnable: (runnable: readonly Runnable[]) => void;
+}
+
+/**
+ * What a person may do to a job. Each act is one transaction on Postgres, with its line in the audit log; queues are told
+ * afterwards. An act that makes a job run again raises its generation, so whatever ticket of it is still in a queue is
+ * obsolete, and the claim acknowledges it away.
+ *
+ *     scheduled, queued ──cancel──▶ cancelled        scheduled, queued ──run now──▶ queued (next generation)
+ *     dead ──replay──▶ queued (next generation)      dead ──discard──▶ dead, its dead letter closed
+ */
+export class JobAdministration {
+  readonly #sql: Sql;
+  readonly #publisher: Publisher;
+  readonly #onRunnable: JobAdministrationOptions['onRunnable'];
+
+  constructor({ database, publisher, onRunnable }: JobAdministrationOptions) {
+    this.#sql = database.sql;
+    this.#publisher = publisher;
+    this.#onRunnable = onRunnable;
+  }
+
+  async find(jobId: string): Promise<JobRecord | undefined> {
+    const query = this.#sql
+      .selectFrom('jobs')
+      .leftJoin('dead_letters', 'dead_letters.jobId', 'jobs.id')
+      .select(['jobs.state', 'jobs.generation', 'dead_letters.state as deadLetter'])
+      .where('jobs.id', '=', jobId);
+    const row = await reachable(query.executeTakeFirst());
+    return row && { state: row.state, generation: row.generation, hasOpenDeadLetter: row.deadLetter === 'open' };
+  }
+
+  /**
+   * Runs a dead job again: `resume` keeps the results of its steps, `restart` drops them. Its failures start from zero.
+   * @throws SynapError not_found, job_state_conflict, unavailable
+   */
+  async replay(jobId: string, { mode, ...acting }: Acting & { readonly mode: 'resume' | 'restart' }): Promise<void> {
+    const runnable = await this.#transaction(async (tx) => {
+      const job = await lockJob(tx, jobId, acting, ['dead']);
+      if (mode === 'restart') await tx.deleteFrom('steps').where('jobId', '=', jobId).execute();
+      const next = await dispatchAgain(tx, job);
+      const closed = await closeDeadLetter(tx, jobId, 'replayed', { actor: acting.actor, mode, generation: next.generation });
+      if (!closed) throw conflict(`job ${jobId} is dead without a dead letter`, 'This job has no dead letter.');
+      await recordAct(tx, { actor: acting.actor, action: 'job.replayed', target: jobId, details: { mode, generation: next.generation } });
+      return next;
+    });
+    this.#onRunnable([runnable]);
+  }
+
+  /**
+   * Ends a job that has not started, and tells its user.
+   * @throws SynapError not_found, job_state_conflict (a running job cannot be cancelled here), unavailable
+   */
+  async cancel(jobId: string, acting: Acting): Promise<void> {
+    const entries = await this.#transaction(async (tx) => {
+      const job = await lockJob(tx, jobId, acting, ['scheduled', 'queued']);
+      await tx.updateTable('jobs').set({ state: 'cancelled', finishedAt: sql<Date>`now()` }).where('id', '=', jobId).execute();
+      await tx.deleteFrom('outbox').where('jobId', '=', jobId).execute();
+      await recordAct(tx, { actor: acting.actor, action: 'job.cancelled', target: jobId });
+      return notifyCancelled(tx, job);
+    });
+    this.#publisher.publish(entries);
+  }
+
+  /**
+   * Closes a dead letter without running its job again.
+   * @throws SynapError not_found, job_state_conflict (no dead letter is open), unavailable
+   */
+  async discard(jobId: string, { reason, ...acting }: Acting & { readonly reason: string }): Promise<void> {
+    await this.#transaction(async (tx) => {
+      await lockJob(tx, jobId, acting, ['dead']);
+      const closed = await closeDeadLetter(tx, jobId, 'discarded', { actor: acting.actor, reason });
+      if (!closed) throw conflict(`the dead letter of ${jobId} is not open`, 'This dead letter is closed already.');
+      await recordAct(tx, { actor: acting.actor, action: 'job.discarded', target: jobId, details: { reason } });
+    });
+  }
+
+  /**
+   * A job that waits, for its time or for a retry, waits no longer.
+   * @throws SynapError not_found, job_state_conflict, unavailable
+   */
+  async runNow(jobId: string, acting: Acting): Promise<void> {
+    const runnable = await this.#transaction(async (tx) => {
+      const next = await dispatchAgain(tx, await lockJob(tx, jobId, acting, ['scheduled', 'queued']));
+      await recordAct(tx, { actor: acting.actor, action: 'job.run_now', target: jobId, details: { generation: next.generation } });
+      return next;
+    });
+    this.#onRunnable([runnable]);
+  }
+
+  /** Recorded, so that it stays so whatever the queue store forgets; applying it to the queue is the caller's. */
+  async setPaused(queue: string, isPaused: boolean, { actor }: { readonly actor: string }): Promise<void> {
+    await this.#transaction(async (tx) => {
+      const changed = { isPaused, updatedBy: actor, updatedAt: sql<Date>`now()` };
+      await tx
+        .insertInto('queue_settings')
+        .values({ queue, ...changed })
+        .onConflict((row) => row.column('queue').doUpdateSet(changed))
+        .execute();
+      await recordAct(tx, { actor, action: isPaused ? 'queue.paused' : 'queue.resumed', target: queue });
+    });
+  }
+
+  #transaction<T>(run: (tx: Sql) => Promise<T>): Promise<T> {
+    return reachable(this.#sql.transaction().execute(run));
+  }
+}
+
+type LockedJob = Awaited<ReturnType<typeof readLocked>>;
+
+function readLocked(tx: Sql, jobId: string) {
+  return tx
+    .selectFrom('jobs')
+    .innerJoin('events', 'events.id', 'jobs.id')
+    .select(['jobs.id', 'jobs.queue', 'jobs.userId', 'jobs.requestId', 'jobs.state', 'jobs.generation', 'jobs.priority'])
+    .select(['events.aggregateId', 'events.correlationId'])
+    .where('jobs.id', '=', jobId)
+    .forUpdate('jobs')
+    .executeTakeFirst();
+}
+
+/** The job, its row locked until the transaction ends: no claim and no other operator can come between. */
+async function lockJob(tx: Sql, jobId: string, acting: Acting, allowed: readonly State[]): Promise<NonNullable<LockedJob>> {
+  const job = await readLocked(tx, jobId);
+  if (job === undefined) throw new SynapError('not_found', `there is no job ${jobId}`);
+  if (acting.generation !== undefined && acting.generation !== job.generation) {
+    throw conflict(`job ${jobId} is at generation ${job.generation}`, 'This job has been dispatched again since.');
+  }
+  if (!allowed.includes(job.state)) {
+    throw conflict(`job ${jobId} is ${job.state}`, `The job is ${job.state}; this needs one that is ${allowed.join(' or ')}.`);
+  }
+  return job;
+}
+
+/** `runAt` is cut to the column's milliseconds: rounded up, the job would be early for an eager claim. */
+async function dispatchAgain(tx: Sql, job: NonNullable<LockedJob>): Promise<Runnable> {
+  const { id, queue, userId, requestId, correlationId, priority } = job;
+  const generation = job.generation + 1;
+  const runAt = sql<Date>`date_trunc('milliseconds', now())`;
+  const fresh = job.state === 'dead' ? { failures: 0, finishedAt: null, lastError: null, result: null, progress: null } : {};
+  await tx
+    .updateTable('jobs')
+    .set({ state: 'queued', generation, runAt, crashes: 0, workerId: null, ...fresh })
+    .where('id', '=', id)
+    .execute();
+  // The fast path of this process has the row for as long as it has those of accepted events; then the dispatcher takes it.
+  const row = { generation, runAt, priority, claimedUntil: sql<Date>`now() + interval '500 milliseconds'` };
+  await tx
+    .insertInto('outbox')
+    .values({ jobId: id, queue, userId, ...row })
+    .onConflict((old) => old.column('jobId').doUpdateSet(row))
+    .execute();
+  return { queue, jobId: id, generation, priority, runAt: 0, data: { eventId: id, type: queue, userId, requestId, correlationId } };
+}
+
+/** @returns whether there was one to close; a discarded one may still be replayed. */
+async function closeDeadLetter(tx: Sql, jobId: string, state: 'replayed' | 'discarded', entry: Record<string, string | number>): Promise<boolean> {
+  const noted = JSON.stringify([{ ...entry, action: state }]);
+  const closed = await tx
+    .updateTable('dead_letters')
+    .set({
+      state,
+      resolvedAt: sql<Date>`now()`,
+      history: sql<string>`history || jsonb_set(${noted}::jsonb, '{0,at}', to_jsonb(now()))`,
+    })
+    .where('jobId', '=', jobId)
+    .where('state', 'in', state === 'replayed' ? ['open', 'discarded'] : ['open'])
+    .executeTakeFirst();
+  return closed.numUpdatedRows > 0n;
+}
+
+/** `note.creation.requested` → `note.creation.cancelled`: nothing went wrong, so it is no error. */
+async function notifyCancelled(tx: Sql, job: NonNullable<LockedJob>): Promise<CommittedEntry[]> {
+  const { id, queue, userId, requestId, aggregateId } = job;
+  const row = toNotificationRow({
+    type: queue.replace(/[^.]+$/, 'cancelled'),
+    status: 'success',
+    data: { eventId: id, eventType: queue, aggregateId, state: 'cancelled' },
+    userId,
+    requestId,
+  });
+  const text = `WITH source AS (SELECT 1::bigint AS ord, n.* FROM json_to_recordset($1::json) AS n(${notificationColumns})),
+    ${notificationCtes('source')} SELECT * FROM entered`;
+  const { rows } = await tx.executeQuery<EnteredRow>(CompiledQuery.raw(text, [JSON.stringify([row])]));
+  return toCommittedEntries([row], rows);
+}
+
+const conflict = (message: string, publicMessage: string) => new SynapError('job_state_conflict', message, { publicMessage });
+
+/** Postgres away is `unavailable`, as everywhere; whether a lost COMMIT happened shows in the job's state. */
+async function reachable<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (thrown) {
+    throw isConnectionLoss(thrown) ? unavailable(thrown) : thrown;
+  }
+}

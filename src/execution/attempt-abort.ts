@@ -1,0 +1,42 @@
+import type { Clock } from '../platform/clock.js';
+import { AttemptAborted } from './outcome.js';
+
+/** The signal of one attempt: lost lock, shutdown or timeout, whichever comes first; undone when the attempt ends. */
+export class AttemptAbort implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #undo = new DisposableStack();
+  readonly #aborted = Promise.withResolvers<never>();
+
+  constructor(lock: AbortSignal, shutdown: AbortSignal, timeoutMs: number, clock: Clock) {
+    // Aborting with nobody waiting any more is no error.
+    this.#aborted.promise.catch(() => undefined);
+    this.#follow(lock, () => new AttemptAborted('lock_lost', 'the queue lost its lock on this job'));
+    this.#follow(shutdown, () => new AttemptAborted('shutdown', 'this worker is shutting down'));
+    this.#undo.defer(clock.after(timeoutMs, () => this.#abort(new AttemptAborted('timeout', `it took longer than ${timeoutMs} ms`))));
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Rejects with the reason. */
+  get aborted(): Promise<never> {
+    return this.#aborted.promise;
+  }
+
+  #follow(signal: AbortSignal, reason: () => AttemptAborted): void {
+    const onAbort = () => this.#abort(reason());
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort);
+    this.#undo.defer(() => signal.removeEventListener('abort', onAbort));
+  }
+
+  #abort(reason: AttemptAborted): void {
+    this.#controller.abort(reason);
+    this.#aborted.reject(reason);
+  }
+
+  [Symbol.dispose](): void {
+    this.#undo.dispose();
+  }
+}

@@ -1,0 +1,143 @@
+import type pg from 'pg';
+import { Batcher } from '../platform/batcher.js';
+import { runStatement, type Statement } from '../platform/database.js';
+import type { Json } from '../platform/text.js';
+import type { EventSource, SynapEvent } from '../events/synap-event.js';
+import { workerTimeoutMs } from './worker-registry.js';
+
+/** A job that this worker now holds. `fence` is also the attempt's number. */
+export interface Claim {
+  readonly kind: 'claimed';
+  readonly event: SynapEvent;
+  readonly fence: number;
+  readonly priority: number;
+  /** Failures before this attempt. */
+  readonly failures: number;
+  /** Starts without an outcome, this one included. */
+  readonly crashes: number;
+  /** What earlier attempts recorded. */
+  readonly steps: ReadonlyMap<string, Json>;
+}
+
+/** Why a job was not claimed, and so what its ticket in the queue is worth. */
+export type Refusal =
+  /** It has ended, is of another generation, or never was: the ticket may be forgotten. */
+  | { readonly kind: 'obsolete' }
+  /** Its time has not come. */
+  | { readonly kind: 'early'; readonly runAt: number }
+  /** A live worker holds it, or its row is locked: the ticket may be the only copy, so it must come back. */
+  | { readonly kind: 'held' };
+
+interface Wanted {
+  readonly jobId: string;
+  readonly generation: number;
+}
+
+interface ClaimRow {
+  readonly wantedId: string;
+  readonly fence: number | null;
+  readonly priority: number;
+  readonly failures: number;
+  readonly crashes: number;
+  readonly steps: Record<string, Json> | null;
+  readonly state: string | null;
+  readonly generation: number | null;
+  readonly runAt: Date | null;
+  readonly isEarly: boolean | null;
+  readonly id: string;
+  readonly type: string;
+  readonly aggregateId: string;
+  readonly aggregateType: string;
+  readonly userId: string;
+  readonly data: unknown;
+  readonly timestamp: Date;
+  readonly version: number;
+  readonly source: EventSource;
+  readonly causationId: string | null;
+  readonly correlationId: string;
+  readonly requestId: string;
+}
+
+/**
+ * Claimable is what is due, or running with a holder whose heartbeat has stopped. SKIP LOCKED, so that one frozen
+ * transaction cannot hold up a batch; sorted, so that two batches cannot deadlock. The event and the recorded steps come
+ * along, so that an attempt starts after one round trip.
+ */
+const claim: Statement = {
+  name: 'jobs-claim',
+  text: `
+  WITH input AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[]) AS i(id, generation)),
+  claimable AS (
+    SELECT j.id FROM jobs j JOIN input i ON i.id = j.id AND i.generation = j.generation
+    WHERE (j.state IN ('scheduled', 'queued') AND j."runAt" <= now())
+       OR (j.state = 'running' AND NOT EXISTS (
+            SELECT FROM workers w WHERE w.id = j."workerId" AND w."heartbeatAt" > now() - interval '${workerTimeoutMs} milliseconds'))
+    ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
+  ),
+  claimed AS (
+    UPDATE jobs j SET state = 'running', "workerId" = $3, fence = j.fence + 1, crashes = j.crashes + 1,
+                      "startedAt" = COALESCE(j."startedAt", now())
+    FROM claimable c WHERE j.id = c.id
+    RETURNING j.id, j.fence, j.priority, j.failures, j.crashes
+  )
+  SELECT i.id AS "wantedId", c.fence, c.priority, c.failures, c.crashes,
+         (SELECT json_object_agg(s.name, s.output) FROM steps s WHERE c.fence > 1 AND s."jobId" = c.id) AS steps,
+         j.state, j.generation, j."runAt", j."runAt" > now() AS "isEarly", e.*
+  FROM input i
+  LEFT JOIN claimed c ON c.id = i.id
+  LEFT JOIN jobs j ON j.id = i.id
+  LEFT JOIN events e ON e.id = c.id`,
+};
+
+/** Takes jobs for this worker, in batches. */
+export class Claims {
+  readonly #pool: pg.Pool;
+  readonly #workerId: string;
+  readonly #batcher: Batcher<Wanted, Claim | Refusal>;
+
+  constructor({ pool, workerId }: { readonly pool: pg.Pool; readonly workerId: string }) {
+    this.#pool = pool;
+    this.#workerId = workerId;
+    this.#batcher = new Batcher({ run: (wanted) => this.#claim(wanted) });
+  }
+
+  /** @throws SynapError `unavailable` */
+  claim(jobId: string, generation: number): Promise<Claim | Refusal> {
+    return this.#batcher.add({ jobId, generation });
+  }
+
+  /** The same job twice in one batch is one claim: the second caller finds it held, as in two batches. */
+  async #claim(wanted: readonly Wanted[]): Promise<(Claim | Refusal)[]> {
+    const generations = new Map<string, number>();
+    for (const { jobId, generation } of wanted) generations.set(jobId, Math.max(generation, generations.get(jobId) ?? 0));
+    const rows = await runStatement<ClaimRow>(this.#pool, claim, [[...generations.keys()], [...generations.values()], this.#workerId]);
+    const answers = new Map(rows.map((row) => [row.wantedId, row]));
+    return wanted.map(({ jobId, generation }): Claim | Refusal => {
+      if (generations.get(jobId) !== generation) return { kind: 'obsolete' };
+      const row = answers.get(jobId);
+      if (row === undefined) return { kind: 'held' };
+      answers.delete(jobId);
+      return row.fence === null ? toRefusal(row, generation) : toClaim(row, row.fence);
+    });
+  }
+}
+
+function toRefusal(row: ClaimRow, generation: number): Refusal {
+  const isUnfinished = row.state === 'scheduled' || row.state === 'queued' || row.state === 'running';
+  if (!isUnfinished || row.generation !== generation) return { kind: 'obsolete' };
+  if (row.state !== 'running' && row.isEarly === true && row.runAt !== null) return { kind: 'early', runAt: row.runAt.getTime() };
+  return { kind: 'held' };
+}
+
+function toClaim(row: ClaimRow, fence: number): Claim {
+  const { id, type, aggregateId, aggregateType, userId, data, timestamp, version, source, causationId, correlationId, requestId } = row;
+  return {
+    kind: 'claimed',
+    event: { id, type, aggregateId, aggregateType, userId, data, timestamp, version, source, causationId, correlationId, requestId },
+    fence,
+    priority: row.priority,
+    failures: row.failures,
+    crashes: row.crashes,
+    steps: new Map(Object.entries(row.steps ?? {})),
+  };
+}

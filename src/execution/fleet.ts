@@ -1,0 +1,51 @@
+import type { Clock } from '../platform/clock.js';
+import type { Consumer, Disposal, QueueBackend, Taken } from '../queues/backend.js';
+import { AttemptAborted } from './outcome.js';
+
+export interface FleetOptions {
+  readonly backend: QueueBackend;
+  readonly queues: readonly string[];
+  readonly concurrency: (queue: string) => number;
+  readonly execute: (taken: Taken) => Promise<Disposal>;
+  readonly clock: Clock;
+  /** Aborted when what still runs must be handed back. */
+  readonly shutdown: AbortController;
+}
+
+/** The consumers of one worker process, one per queue. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  #consumers: Consumer[] = [];
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { backend, queues, concurrency, execute } = this.#options;
+    this.#consumers = queues.map((queue) => backend.consume(queue, concurrency(queue), execute));
+  }
+
+  /**
+   * Quiet all, then wait for what runs; after `graceMs` the rest is interrupted and handed back, which costs those jobs nothing.
+   * Resolves when nothing runs and nothing is taken any more.
+   */
+  async stop(graceMs: number): Promise<void> {
+    const { clock, shutdown } = this.#options;
+    const cancel = clock.after(graceMs, () => shutdown.abort(new AttemptAborted('shutdown', 'this worker is shutting down')));
+    const closing = Promise.all(this.#consumers.map((consumer) => consumer.close()));
+    const abandoned = Promise.withResolvers<void>();
+    // close() never returns while the queue store is away; handing back has had its time by then.
+    const cancelAbandon = clock.after(graceMs + handBackMs, () => {
+      void Promise.allSettled(this.#consumers.map((consumer) => consumer.abandon())).then(() => abandoned.resolve());
+    });
+    try {
+      await Promise.race([closing, abandoned.promise]);
+    } finally {
+      cancel();
+      cancelAbandon();
+    }
+  }
+}
+
+const handBackMs = 3_000;

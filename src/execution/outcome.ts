@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import type { Random } from '../platform/clock.js';
+import { SynapError, toError } from '../platform/errors.js';
+import { isStorableText, type Json } from '../platform/text.js';
+import { NonRetryableError, RetryAfterError, type RetryPolicy } from './retry.js';
+
+/** What is kept of an error. `message` is for operators; `reason` is what the user may read. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly reason: string;
+  readonly stack?: string;
+  /** The same for errors of the same kind at the same place, whatever ids and numbers they mention. */
+  readonly fingerprint: string;
+}
+
+/** How an attempt ended: a closed set, and the only thing that decides what becomes of the job. */
+export type Outcome =
+  | { readonly kind: 'completed'; readonly result: Json }
+  | { readonly kind: 'retry'; readonly failure: Failure; readonly delayMs: number }
+  | { readonly kind: 'dead'; readonly failure: Failure }
+  /** Shutdown, a lost lock: it costs the job nothing. */
+  | { readonly kind: 'interrupted'; readonly reason: string }
+  | { readonly kind: 'cancelled' };
+
+/** Why an attempt's signal was aborted; `AbortSignal.reason` carries it. */
+export class AttemptAborted extends Error {
+  override readonly name = 'AttemptAborted';
+  readonly why: 'shutdown' | 'lock_lost' | 'fence_lost' | 'timeout' | 'cancelled';
+
+  constructor(why: AttemptAborted["why"], message: string) {
+    super(message);
+    this.why = why;
+  }
+}
+
+/** Decides retry or dead for what a handler threw; `failures` counts the earlier ones. */
+export function judgeFailure(thrown: unknown, failures: number, policy: RetryPolicy, random: Random): Outcome {
+  if (thrown instanceof AttemptAborted && thrown.why !== 'timeout') {
+    return thrown.why === 'cancelled' ? { kind: 'cancelled' } : { kind: 'interrupted', reason: thrown.message };
+  }
+  // Somebody else has the job; nothing this attempt says about it can be committed.
+  if (thrown instanceof SynapError && thrown.code === 'fence_lost') return { kind: 'interrupted', reason: thrown.message };
+  const failure = describeFailure(thrown);
+  const count = failures + 1;
+  if (thrown instanceof NonRetryableError || count >= policy.attempts) return { kind: 'dead', failure };
+  const delayMs = thrown instanceof RetryAfterError ? thrown.delayMs : policy.backoff(count, random);
+  return { kind: 'retry', failure, delayMs };
+}
+
+const unexplained = 'Something went wrong on our side.';
+
+export function describeFailure(thrown: unknown): Failure {
+  const error = toError(thrown);
+  const message = storable(error.message, 2_000);
+  const fingerprint = fingerprintOf(error);
+  const stack = error.stack === undefined ? {} : { stack: storable(error.stack, 8_000) };
+  if (error instanceof NonRetryableError) return { code: error.code, message, reason: message, fingerprint, ...stack };
+  if (error instanceof SynapError) {
+    return { code: error.code, message, reason: error.publicMessage ?? error.title, fingerprint, ...stack };
+  }
+  return { code: error instanceof AttemptAborted ? 'attempt_timeout' : 'handler_failed', message, reason: unexplained, fingerprint, ...stack };
+}
+
+function storable(text: string, max: number): string {
+  const cut = text.slice(0, max);
+  return isStorableText(cut) ? cut : cut.toWellFormed().replaceAll('\u0000', '');
+}
+
+/** Type, place and message without what varies. */
+function fingerprintOf(error: Error): string {
+  const place = /\n\s+at (.*)/.exec(error.stack ?? '')?.[1]?.replace(/:\d+:\d+\)?$/, '') ?? '';
+  const message = error.message.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/gi, '<id>').replace(/\d+/g, '<n>');
+  return createHash('sha256').update(`${error.name}\n${place}\n${message}`).digest('hex').slice(0, 16);
+}

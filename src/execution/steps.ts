@@ -1,0 +1,153 @@
+import { sql } from 'kysely';
+import type { Sql } from '../platform/database.js';
+import { SynapError } from '../platform/errors.js';
+import { findUnstorable, type Json } from '../platform/text.js';
+import {
+  notificationColumns,
+  notificationCtes,
+  toCommittedEntries,
+  toNotificationRow,
+  type EnteredRow,
+  type NotificationRow,
+} from '../realtime/notification-log.js';
+import type { Publisher } from '../realtime/publisher.js';
+import type { Step } from './handler.js';
+import { NonRetryableError } from './retry.js';
+
+export interface StepsOptions {
+  readonly sql: Sql;
+  readonly publisher: Publisher;
+  readonly job: { readonly id: string; readonly fence: number; readonly userId: string; readonly requestId: string };
+  /** What earlier attempts recorded. */
+  readonly recorded: ReadonlyMap<string, Json>;
+  readonly signal: AbortSignal;
+}
+
+const maxOutputBytes = 1024 * 1024;
+
+/**
+ * The steps of one attempt. Every record is written behind the fence: the statement that inserts it locks the job's row and
+ * finds nothing where another attempt has taken over. It is the last statement before COMMIT, so the row is locked for
+ * microseconds and a frozen process cannot block others with it.
+ */
+export class Steps {
+  readonly #options: StepsOptions;
+  readonly #used = new Set<string>();
+
+  constructor(options: StepsOptions) {
+    this.#options = options;
+  }
+
+  /** The function that handlers get. */
+  toStep(): Step {
+    return Object.assign(
+      <T extends Json | void>(name: string, fn: (step: { readonly idempotencyKey: string }) => Promise<T>) => this.#run(name, fn),
+      {
+        transaction: <T extends Json | void>(name: string, fn: (tx: Sql) => Promise<T>) => this.#transaction(name, fn),
+        notify: (name: string, notification: Parameters<Step['notify']>[1]) => this.#notify(name, notification),
+      },
+    );
+  }
+
+  async #run<T extends Json | void>(name: string, fn: (step: { readonly idempotencyKey: string }) => Promise<T>): Promise<T> {
+    const known = this.#begin(name);
+    if (known !== undefined) return known.output as T;
+    const output = toOutput(name, await fn({ idempotencyKey: `${this.#options.job.id}:${name}` }));
+    const recorded = (await this.#insert(this.#options.sql, name, output)) ? output : await this.#explainRefusal(name);
+    return (recorded ?? undefined) as T;
+  }
+
+  async #transaction<T extends Json | void>(name: string, fn: (tx: Sql) => Promise<T>): Promise<T> {
+    const known = this.#begin(name);
+    if (known !== undefined) return known.output as T;
+    try {
+      return await this.#options.sql.transaction().execute(async (tx) => {
+        const output = toOutput(name, await fn(tx));
+        if (!(await this.#insert(tx, name, output))) throw new RecordRefused();
+        return (output ?? undefined) as T;
+      });
+    } catch (thrown) {
+      if (thrown instanceof RecordRefused) return (await this.#explainRefusal(name)) as T;
+      throw thrown;
+    }
+  }
+
+  async #notify(name: string, { type, data, status = 'pending' }: Parameters<Step['notify']>[1]): Promise<void> {
+    if (this.#begin(name) !== undefined) return;
+    const { job, publisher } = this.#options;
+    const row = toNotificationRow({ type, status, data: toOutput(name, data), userId: job.userId, requestId: job.requestId });
+    const entered = await this.#insertNotification(name, row);
+    if (entered.length === 0) await this.#explainRefusal(name);
+    else publisher.publish(toCommittedEntries([row], entered));
+  }
+
+  /** The record of an earlier attempt, or undefined where the step must run. */
+  #begin(name: string): { readonly output: Json | undefined } | undefined {
+    const { signal, recorded } = this.#options;
+    signal.throwIfAborted();
+    if (name === '' || name.length > 100) throw new NonRetryableError('invalid_step', `a step's name has 1 to 100 characters: "${name}"`);
+    if (this.#used.has(name)) throw new NonRetryableError('invalid_step', `two steps of one attempt are named "${name}"`);
+    this.#used.add(name);
+    return recorded.has(name) ? { output: recorded.get(name) ?? undefined } : undefined;
+  }
+
+  async #insert(client: Sql, name: string, output: Json): Promise<boolean> {
+    const { id, fence } = this.#options.job;
+    const result = await sql<{ name: string }>`
+      WITH held AS (
+        SELECT FROM jobs WHERE id = ${id} AND fence = ${fence} AND state = 'running' FOR NO KEY UPDATE
+      )
+      INSERT INTO steps ("jobId", name, output, fence)
+      SELECT ${id}, ${name}, ${output === null ? null : JSON.stringify(output)}::jsonb, ${fence} FROM held
+      ON CONFLICT DO NOTHING RETURNING name`.execute(client);
+    return result.rows.length > 0;
+  }
+
+  /** Record and notification in one statement; no rows where the fence is lost or the step was recorded meanwhile. */
+  async #insertNotification(name: string, row: NotificationRow): Promise<readonly EnteredRow[]> {
+    const { id, fence } = this.#options.job;
+    const result = await sql<EnteredRow>`
+      WITH held AS (
+        SELECT FROM jobs WHERE id = ${id} AND fence = ${fence} AND state = 'running' FOR NO KEY UPDATE
+      ),
+      recorded AS (
+        INSERT INTO steps ("jobId", name, fence) SELECT ${id}, ${name}, ${fence} FROM held
+        ON CONFLICT DO NOTHING RETURNING name
+      ),
+      drafted AS MATERIALIZED (
+        SELECT n.* FROM json_to_recordset(${JSON.stringify([{ ...row, ord: 1 }])}::json) AS n(ord bigint, ${sql.raw(notificationColumns)}), recorded
+      ),
+      ${sql.raw(notificationCtes('drafted'))}
+      SELECT * FROM entered`.execute(this.#options.sql);
+    return result.rows;
+  }
+
+  /**
+   * A record was refused: either an earlier attempt committed this very step while this one was being claimed, and its
+   * record is the truth, or another attempt has the job now.
+   */
+  async #explainRefusal(name: string): Promise<Json | undefined> {
+    const { id, fence } = this.#options.job;
+    const result = await sql<{ output: Json; holds: boolean }>`
+      SELECT s.output, j.fence = ${fence} AND j.state = 'running' AS holds FROM jobs j
+      LEFT JOIN steps s ON s."jobId" = j.id AND s.name = ${name} WHERE j.id = ${id}`.execute(this.#options.sql);
+    const [row] = result.rows;
+    if (row?.holds !== true) throw new SynapError('fence_lost', `step "${name}": another attempt has taken over job ${id}`);
+    return row.output ?? undefined;
+  }
+}
+
+class RecordRefused extends Error {}
+
+/** What a later attempt would read back, so that the first attempt sees the same. */
+function toOutput(name: string, value: Json | void): Json {
+  if (value === undefined) return null;
+  const text = JSON.stringify(value);
+  if (Buffer.byteLength(text) > maxOutputBytes) {
+    throw new NonRetryableError('step_output_too_large', `step "${name}" returned more than ${maxOutputBytes} bytes`);
+  }
+  const output = JSON.parse(text) as Json;
+  const bad = findUnstorable(output);
+  if (bad !== undefined) throw new NonRetryableError('step_output_not_storable', `step "${name}": ${bad} cannot be stored`);
+  return output;
+}

@@ -1,0 +1,40 @@
+import type { Request } from 'express';
+import { SynapError } from '../platform/errors.js';
+
+/** A trusted service, known by its API key. */
+export interface Service {
+  readonly id: string;
+  readonly scopes: readonly string[];
+}
+
+/** What becomes known of one HTTP call while it is answered. */
+export interface Call {
+  /** Names this call, in the answer and in the logs; not the client's `requestId`, which names an operation. */
+  readonly httpRequestId: string;
+  /** Milliseconds, from a monotonic clock. */
+  readonly startedAt: number;
+  userId?: string;
+  service?: Service;
+  /** The client's operation, where the call started or read one. */
+  requestId?: string;
+  /** Probes and static files: neither logged nor counted against anybody. */
+  isQuiet?: boolean;
+  /** The label of the metrics where no route of Express says it. */
+  area?: string;
+}
+
+declare global {
+  // Express' own place for what an application adds to its requests.
+  namespace Express {
+    interface Request {
+      call: Call;
+    }
+  }
+}
+
+/** The owner of everything that this call may touch. */
+export function ownerOf(req: Request): string {
+  const { userId } = req.call;
+  if (userId === undefined) throw new SynapError('internal', `${req.path} reads the user but does not authenticate`);
+  return userId;
+}

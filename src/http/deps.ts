@@ -1,0 +1,53 @@
+import type { Router } from 'express';
+import type { Acceptor } from '../events/acceptance.js';
+import type { EventCatalogue } from '../events/catalogue.js';
+import type { EventQueries } from '../events/queries.js';
+import type { RequestQueries } from '../execution/requests.js';
+import type { Read } from '../features/feature.js';
+import type { Uploads } from '../features/files/uploads.js';
+import type { Clock } from '../platform/clock.js';
+import type { Config } from '../platform/config.js';
+import type { Database } from '../platform/database.js';
+import type { Health } from '../platform/health.js';
+import type { Lifecycle } from '../platform/lifecycle.js';
+import type { Logger } from '../platform/logger.js';
+import type { Metrics } from '../platform/metrics.js';
+import type { Redis } from '../platform/redis.js';
+import type { Tokens } from '../platform/tokens.js';
+import type { Broadcasts } from '../realtime/broadcasts.js';
+
+/** What every HTTP server of a process needs, whatever its roles. */
+export interface ProbeDeps {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly lifecycle: Lifecycle;
+  readonly clock: Clock;
+  /** Of Synap, as `/health` tells it. */
+  readonly version: string;
+}
+
+/** A router of somebody else (administration) under a path of its own, which limits and guards itself. */
+export interface Mount {
+  readonly path: string;
+  readonly router: Router;
+}
+
+/** What the API needs. */
+export interface AppDeps extends ProbeDeps {
+  readonly database: Database;
+  /** Shares rate limits between processes; without it each process counts for itself. */
+  readonly redis?: Redis | undefined;
+  readonly tokens: Tokens;
+  readonly catalogue: EventCatalogue;
+  readonly acceptor: Acceptor;
+  readonly events: EventQueries;
+  readonly requests: RequestQueries;
+  readonly uploads: Uploads;
+  readonly broadcasts: Pick<Broadcasts, 'broadcast'>;
+  readonly reads: readonly Read[];
+  /** Where the built page lies; without it `/` is not found. */
+  readonly pageDirectory?: string;
+  readonly mounts?: readonly Mount[];
+}

@@ -1,0 +1,59 @@
+import { Router, type Request, type RequestHandler, type Response } from 'express';
+import { SynapError } from '../platform/errors.js';
+
+/** One method of one path. A file in routes/ makes one. */
+export interface Endpoint {
+  readonly method: 'get' | 'post';
+  /** Express syntax. */
+  readonly path: string;
+  /** Who may call: a signed-in user, a service with the scope, anybody. */
+  readonly access: 'user' | 'anybody' | { readonly scope: string };
+  /** Whether it takes a JSON body. */
+  readonly takesJson?: boolean;
+  handle(req: Request, res: Response): Promise<void> | void;
+}
+
+/** What stands before every endpoint, in this order. */
+export interface Guards {
+  readonly rateLimit: RequestHandler;
+  readonly user: RequestHandler;
+  readonly service: (scope: string) => RequestHandler;
+  readonly json: readonly RequestHandler[];
+}
+
+/** A router with all endpoints; other methods of their paths are answered 405. */
+export function mountEndpoints(endpoints: readonly Endpoint[], guards: Guards): Router {
+  const router = Router();
+  for (const [path, group] of Map.groupBy(endpoints, (endpoint) => endpoint.path)) {
+    const route = router.route(path);
+    for (const endpoint of group) route[endpoint.method](...chain(endpoint, guards));
+    route.all(guards.rateLimit, refuseMethod(group));
+  }
+  return router;
+}
+
+function chain(endpoint: Endpoint, { rateLimit, user, service, json }: Guards): RequestHandler[] {
+  const { access } = endpoint;
+  const authentication = access === 'anybody' ? [] : [access === 'user' ? user : service(access.scope)];
+  return [
+    rateLimit,
+    privately,
+    ...authentication,
+    ...(endpoint.takesJson === true ? json : []),
+    (req, res) => endpoint.handle(req, res),
+  ];
+}
+
+/** What belongs to one user is no matter for caches. */
+const privately: RequestHandler = (_req, res, next) => {
+  res.setHeader('Cache-Control', 'no-store');
+  next();
+};
+
+function refuseMethod(group: readonly Endpoint[]): RequestHandler {
+  const methods = group.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : ['POST'])).join(', ');
+  return (req, res) => {
+    res.setHeader('Allow', methods);
+    throw new SynapError('method_not_allowed', `${req.method} ${req.path}`, { publicMessage: `Allowed: ${methods}.` });
+  };
+}

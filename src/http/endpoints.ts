@@ -1,0 +1,33 @@
+import type { AppDeps } from './deps.js';
+import type { Endpoint } from './endpoint.js';
+import type { Counters } from './limits/counters.js';
+import { LimitedAcceptor } from './limits/limited-acceptor.js';
+import { featureRead } from './routes/feature-read.js';
+import { getCorrelatedEvents } from './routes/get-correlated-events.js';
+import { getDescendants } from './routes/get-descendants.js';
+import { getEvent } from './routes/get-event.js';
+import { getFile } from './routes/get-file.js';
+import { getRequest } from './routes/get-request.js';
+import { postBroadcast } from './routes/post-broadcast.js';
+import { postDevToken } from './routes/post-dev-token.js';
+import { postEvents } from './routes/post-events.js';
+import { postEventsBatch } from './routes/post-events-batch.js';
+import { postFiles } from './routes/post-files.js';
+
+/** Every route of the API; the most used come first, because they are tried in order. */
+export function endpointsOf(deps: AppDeps, counters: Counters): Endpoint[] {
+  const acceptor = new LimitedAcceptor(deps.acceptor, { catalogue: deps.catalogue, counters, clock: deps.clock });
+  return [
+    postEvents(acceptor),
+    postEventsBatch(acceptor),
+    getCorrelatedEvents(deps.events),
+    getEvent(deps.events),
+    getDescendants(deps.events),
+    getRequest(deps.requests),
+    postFiles(deps.uploads, deps.config.http),
+    getFile(deps.uploads),
+    postBroadcast(deps.broadcasts),
+    ...deps.reads.map((read) => featureRead(read, deps.database)),
+    ...(deps.config.isProduction ? [] : [postDevToken(deps.tokens)]),
+  ];
+}

@@ -1,0 +1,41 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import { SynapError } from '../platform/errors.js';
+
+/** @throws SynapError `validation_failed` with the path of each fault. */
+export function parseInput<T>(schema: z.ZodType<T>, given: unknown): T {
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
+  throw new SynapError('validation_failed', faults.map(({ path, message }) => `${path} ${message}`).join('; '), {
+    faults,
+  });
+}
+
+/** Parameters of a path. One that cannot be is one that does not exist. @throws SynapError `not_found`. */
+export function parseParams<T>(schema: z.ZodType<T>, given: unknown): T {
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new SynapError('not_found', `malformed parameters: ${parsed.error.message}`);
+}
+
+/** @throws SynapError `not_found` where there is nothing, or nothing of this user. */
+export function orNotFound<T>(found: T | undefined): T {
+  if (found === undefined) throw new SynapError('not_found', 'nothing of this user under that id');
+  return found;
+}
+
+export const eventIdParams = z.object({ id: z.uuid().toLowerCase() });
+
+const keySchema = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters')
+  .optional();
+
+/** The Idempotency-Key of a call, as an option of the acceptor. */
+export function idempotencyOf(req: Request): { readonly idempotencyKey?: string } {
+  const { 'Idempotency-Key': idempotencyKey } = parseInput(z.object({ 'Idempotency-Key': keySchema }), {
+    'Idempotency-Key': req.get('idempotency-key'),
+  });
+  return idempotencyKey === undefined ? {} : { idempotencyKey };
+}

@@ -1,0 +1,115 @@
+import { isConnectionLoss, sqlStateClass, unavailable } from './database.js';
+import { SynapError, toError } from './errors.js';
+
+export interface BatcherOptions<Item, Result> {
+  /** Runs one statement for `items` and answers one result per item, in their order. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /** Bytes, roughly, that an item adds to its statement; a batch stays under `maxWeight`. */
+  readonly weigh?: (item: Item) => number;
+  readonly maxItems?: number;
+  readonly maxWeight?: number;
+  /** Statements in flight at once. */
+  readonly lanes?: number;
+  /** Items that may wait; more are refused with `overloaded`, early rather than late. */
+  readonly maxWaiting?: number;
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: Error) => void;
+}
+
+const maxSerializationRetries = 5;
+
+/**
+ * Group commit: while a statement is in flight the next items gather; no timer, so an idle system pays nothing and a busy
+ * one shares its commits. Used by accepting, claiming and finishing alike.
+ *
+ * A batch that Postgres refuses because of its content (SQLSTATE class 22 data, 23 constraint, 21 cardinality) is halved
+ * until the guilty item stands alone, so nobody fails for another's row. Class 40 (deadlock, serialization) is tried again. A lost
+ * connection is `unavailable` for all of the batch: whether it committed is unknown, and only the caller can resolve that.
+ */
+export class Batcher<Item, Result> {
+  readonly #options: Required<BatcherOptions<Item, Result>>;
+  #waiting: Waiting<Item, Result>[] = [];
+  #inFlight = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(options: BatcherOptions<Item, Result>) {
+    this.#options = { weigh: () => 1, maxItems: 100, maxWeight: 4 * 1024 * 1024, lanes: 2, maxWaiting: 20_000, ...options };
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** @throws SynapError `overloaded`, `unavailable`; else what Postgres says of this very item. */
+  add(item: Item): Promise<Result> {
+    if (this.#waiting.length >= this.#options.maxWaiting) {
+      return Promise.reject(new SynapError('overloaded', 'too many statements wait', { retryAfterMs: 1_000 }));
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject });
+      // Items added in the same turn of the event loop travel together even when a lane is free.
+      if (this.#waiting.length === 1) setImmediate(() => this.#fill());
+    });
+  }
+
+  /** Resolves when nothing waits and nothing is in flight. */
+  async drain(): Promise<void> {
+    if (this.#waiting.length === 0 && this.#inFlight === 0) return;
+    this.#idle ??= Promise.withResolvers<void>();
+    await this.#idle.promise;
+  }
+
+  #fill(): void {
+    while (this.#waiting.length > 0 && this.#inFlight < this.#options.lanes) {
+      const batch = this.#take();
+      this.#inFlight++;
+      void this.#settle(batch, 0).finally(() => {
+        this.#inFlight--;
+        this.#fill();
+      });
+    }
+    if (this.#waiting.length === 0 && this.#inFlight === 0) {
+      this.#idle?.resolve();
+      this.#idle = undefined;
+    }
+  }
+
+  #take(): Waiting<Item, Result>[] {
+    let weight = 0;
+    let length = 0;
+    for (const { item } of this.#waiting) {
+      weight += this.#options.weigh(item);
+      if (length === this.#options.maxItems || (length > 0 && weight > this.#options.maxWeight)) break;
+      length++;
+    }
+    return this.#waiting.splice(0, length);
+  }
+
+  async #settle(batch: Waiting<Item, Result>[], retries: number): Promise<void> {
+    let results: readonly Result[];
+    try {
+      results = await this.#options.run(batch.map(({ item }) => item));
+    } catch (thrown) {
+      return this.#recover(batch, thrown, retries);
+    }
+    for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+  }
+
+  async #recover(batch: Waiting<Item, Result>[], thrown: unknown, retries: number): Promise<void> {
+    const state = sqlStateClass(thrown);
+    if (state === '40' && retries < maxSerializationRetries) return this.#settle(batch, retries + 1);
+    const [first] = batch;
+    if (batch.length > 1 && (state === '21' || state === '22' || state === '23')) {
+      const middle = Math.ceil(batch.length / 2);
+      await this.#settle(batch.slice(0, middle), 0);
+      return this.#settle(batch.slice(middle), 0);
+    }
+    const error = isConnectionLoss(thrown) ? unavailable(thrown) : toError(thrown);
+    if (batch.length === 1) first?.reject(error);
+    else for (const { reject } of batch) reject(error);
+  }
+}

@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { SynapError, type Fault } from './errors.js';
+
+export const roles = ['api', 'dispatcher', 'worker', 'realtime'] as const;
+export type Role = (typeof roles)[number];
+
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+const port = z.coerce.number().int().min(0).max(65_535);
+const count = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter((item) => item !== ''));
+
+const windowUnitsMs = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
+
+/** `60000` (milliseconds) or `1 minute`, `15 minutes`, `1 hour`. */
+const duration = z.string().transform((text, ctx) => {
+  const match = /^(\d+)(?:\s*(second|minute|hour|day)s?)?$/.exec(text.trim());
+  const amount = Number(match?.[1]);
+  if (match === null || amount < 1) {
+    ctx.addIssue({ code: 'custom', message: 'must be milliseconds or text such as "1 minute"' });
+    return z.NEVER;
+  }
+  return match[2] === undefined ? amount : amount * windowUnitsMs[match[2] as keyof typeof windowUnitsMs];
+});
+
+const rolesList = list.pipe(z.array(z.enum(roles)).min(1)).transform((given) => [...new Set(given)]);
+
+/** `note.creation.requested=20,conversation.message.sent=5` */
+const concurrencyMap = list.transform((pairs, ctx) => {
+  const map: Record<string, number> = {};
+  for (const pair of pairs) {
+    const match = /^([a-z.]+)=([1-9]\d{0,3})$/.exec(pair);
+    if (match?.[1] === undefined) {
+      ctx.addIssue({ code: 'custom', message: `"${pair}" must read event.type=number` });
+      return z.NEVER;
+    }
+    map[match[1]] = Number(match[2]);
+  }
+  return map;
+});
+
+const trustProxy = z.string().transform((text): boolean | number | string => {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^\d+$/.test(text) ? Number(text) : text;
+});
+
+const variables = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  SYNAP_ROLES: rolesList.default([...roles]),
+  HOST: z.string().optional(),
+  PORT: port.default(3000),
+  METRICS_PORT: port.optional(),
+  METRICS_ENABLED: flag.default(true),
+  METRICS_PREFIX: z.string().regex(/^[a-z_]*$/).default('synap_'),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  PINO_PRETTY: flag.optional(),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must look like postgresql://user:password@host:5432/database' }).optional(),
+  DB_POOL_MIN: count(0, 1_000).default(5),
+  DB_POOL_MAX: count(2, 1_000).default(20),
+  DB_IDLE_TIMEOUT: count(0, 3_600_000).default(30_000),
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must look like redis://host:6379' }).optional(),
+  JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  API_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
+  OPERATOR_NAME: z.string().regex(/^[A-Za-z0-9._@-]{1,64}$/).default('operator'),
+  OPERATOR_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
+  ALLOWED_ORIGINS: list.optional(),
+  TRUST_PROXY: trustProxy.default(false),
+  RATE_LIMIT_MAX: count(1, 1_000_000_000).default(100),
+  RATE_LIMIT_WINDOW: duration.default(60_000),
+  RATE_LIMIT_BAN_DURATION: count(0, 31_536_000).default(3_600),
+  MAX_FILE_SIZE_MB: count(1, 10_000).default(50),
+  STORAGE_PROVIDER: z.enum(['local']).default('local'),
+  STORAGE_DIR: z.string().optional(),
+  ANTHROPIC_API_KEY: z.string().optional(),
+  ANTHROPIC_BASE_URL: z.url().optional(),
+  ANTHROPIC_MODEL: z.string().default('claude-sonnet-4-5'),
+  WORKER_CONCURRENCY: count(1, 1_000).default(20),
+  QUEUE_CONCURRENCY: concurrencyMap.default({}),
+  QUEUE_PREFIX: z.string().regex(/^[A-Za-z0-9_-]{1,32}$/).default('synap'),
+  SHUTDOWN_TIMEOUT_MS: count(1_000, 600_000).default(30_000),
+  SYNAP_DIR: z.string().default('.synap'),
+});
+
+type Variables = z.infer<typeof variables>;
+
+export type Config = ReturnType<typeof shape>;
+
+/**
+ * The only reader of the environment. Empty variables count as unset, as compose files write them.
+ * @throws SynapError `config_invalid` with every fault at once.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = variables.safeParse(given);
+  const faults: Fault[] = parsed.success
+    ? rulesBetween(parsed.data)
+    : parsed.error.issues.map((issue) => ({ path: String(issue.path[0]), message: issue.message }));
+  if (!parsed.success || faults.length > 0) {
+    const lines = faults.map((fault) => `${fault.path} ${fault.message}`).join('; ');
+    throw new SynapError('config_invalid', lines, { publicMessage: lines, faults });
+  }
+  return shape(parsed.data);
+}
+
+function rulesBetween(v: Variables): Fault[] {
+  const faults: Fault[] = [];
+  const require = (name: keyof Variables, when: boolean, why: string) => {
+    if (when && v[name] === undefined) faults.push({ path: name, message: why });
+  };
+  const inProduction = v.NODE_ENV === 'production';
+  require('DATABASE_URL', inProduction, 'is required in production');
+  require('JWT_SECRET', inProduction, 'is required in production');
+  require('REDIS_URL', v.SYNAP_ROLES.length < roles.length, 'is required where SYNAP_ROLES names only a part of the roles');
+  if (v.DB_POOL_MIN > v.DB_POOL_MAX) faults.push({ path: 'DB_POOL_MIN', message: 'must not exceed DB_POOL_MAX' });
+  return faults;
+}
+
+const developmentOrigins = ['http://localhost:5173', 'http://localhost:5174'];
+
+function shape(v: Variables) {
+  const isProduction = v.NODE_ENV === 'production';
+  return {
+    environment: v.NODE_ENV,
+    isProduction,
+    roles: v.SYNAP_ROLES,
+    http: {
+      /** In development only this machine is served; containers must listen on all interfaces. */
+      host: v.HOST ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
+      port: v.PORT,
+      trustProxy: v.TRUST_PROXY,
+      allowedOrigins: [...(v.ALLOWED_ORIGINS ?? []), ...(isProduction ? [] : developmentOrigins)],
+      bodyLimitBytes: 10 * 1024 * 1024,
+      maxFileBytes: v.MAX_FILE_SIZE_MB * 1024 * 1024,
+    },
+    /** `port` undefined: no internal port (one process in development serves its metrics nowhere but there). */
+    metrics: { enabled: v.METRICS_ENABLED, port: v.METRICS_PORT ?? (isProduction ? 9464 : undefined), prefix: v.METRICS_PREFIX },
+    log: { level: v.LOG_LEVEL, pretty: v.PINO_PRETTY ?? !isProduction },
+    database: { url: v.DATABASE_URL, poolMin: v.DB_POOL_MIN, poolMax: v.DB_POOL_MAX, idleTimeoutMs: v.DB_IDLE_TIMEOUT },
+    redis: { url: v.REDIS_URL },
+    auth: { jwtSecret: v.JWT_SECRET, apiKey: v.API_KEY, operatorName: v.OPERATOR_NAME, operatorPassword: v.OPERATOR_PASSWORD },
+    rateLimit: { max: v.RATE_LIMIT_MAX, windowMs: v.RATE_LIMIT_WINDOW, banMs: v.RATE_LIMIT_BAN_DURATION * 1_000 },
+    storage: { provider: v.STORAGE_PROVIDER, directory: v.STORAGE_DIR ?? `${v.SYNAP_DIR}/storage` },
+    assistant: { apiKey: v.ANTHROPIC_API_KEY, baseUrl: v.ANTHROPIC_BASE_URL, model: v.ANTHROPIC_MODEL },
+    queues: { prefix: v.QUEUE_PREFIX, concurrency: v.WORKER_CONCURRENCY, concurrencyByType: v.QUEUE_CONCURRENCY },
+    shutdownTimeoutMs: v.SHUTDOWN_TIMEOUT_MS,
+    directory: v.SYNAP_DIR,
+  };
+}

@@ -1,0 +1,50 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+// 0.2 and 0.5 are the service levels of the HTTP API; a bucket must end there or the alert rules can only guess.
+const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+const jobBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const byteBuckets = [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Every metric of Synap, declared here and nowhere else; names and labels are a contract (docs/metrics.md). */
+export function createMetrics(prefix: string) {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix });
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter<L>({ name: `${prefix}${name}`, help, labelNames: [...labelNames], registers });
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge<L>({ name: `${prefix}${name}`, help, labelNames: [...labelNames], registers });
+  const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[], buckets: number[]) =>
+    new Histogram<L>({ name: `${prefix}${name}`, help, labelNames: [...labelNames], buckets, registers });
+  const httpLabels = ['method', 'route', 'status_code'] as const;
+
+  return {
+    registry,
+    httpRequestDuration: histogram('http_request_duration_seconds', 'Time to answer an HTTP request', httpLabels, httpBuckets),
+    httpRequests: counter('http_requests_total', 'HTTP requests answered', httpLabels),
+    httpRequestSize: histogram('http_request_size_bytes', 'Size of request bodies', httpLabels, byteBuckets),
+    httpResponseSize: histogram('http_response_size_bytes', 'Size of response bodies', httpLabels, byteBuckets),
+    eventsAccepted: counter('events_accepted_total', 'Events committed for clients', ['type']),
+    eventsProcessed: counter('events_processed_total', 'Events whose job ended', ['type', 'status']),
+    eventProcessingDuration: histogram('event_processing_duration_seconds', 'From acceptance to the end of the job', ['type', 'status'], jobBuckets),
+    eventsInQueue: gauge('events_in_queue', 'Events accepted whose job has not ended, waiting in a queue or in Postgres', ['type']),
+    jobsProcessed: counter('jobs_processed_total', 'Attempts, by outcome', ['queue', 'outcome']),
+    jobProcessingDuration: histogram('job_processing_duration_seconds', 'Time of one attempt', ['queue', 'outcome'], jobBuckets),
+    jobsWaiting: gauge('jobs_waiting_in_queue', 'Jobs waiting in a queue', ['queue', 'state']),
+    deadLetters: counter('dead_letters_total', 'Jobs that ended as dead letters', ['queue']),
+    outboxDispatched: counter('outbox_dispatched_total', 'Jobs put in a queue, by the way they took', ['path']),
+    websocketConnections: gauge('websocket_connections_active', 'Connected sockets'),
+    websocketMessages: counter('websocket_messages_sent_total', 'Messages published to rooms', ['event']),
+    websocketBroadcastDuration: histogram('websocket_broadcast_duration_seconds', 'From commit to publish', ['room_kind'], jobBuckets),
+    publishFailures: counter('publish_failures_total', 'Publishes that failed or found a gap and were left to the pump', ['reason']),
+    dbPoolSize: gauge('db_connection_pool_size', 'Connections of the hot pool', ['state']),
+    aiRequests: counter('ai_requests_total', 'Requests to the assistant', ['assistant', 'status']),
+    aiRequestDuration: histogram('ai_request_duration_seconds', 'Time of a request to the assistant', ['assistant'], jobBuckets),
+    aiTokens: counter('ai_tokens_used_total', 'Tokens used by the assistant', ['assistant', 'direction']),
+    storageOperations: counter('storage_operations_total', 'Storage operations', ['operation', 'status']),
+    storageBytes: counter('storage_bytes_transferred_total', 'Bytes written to and read from storage', ['direction']),
+    applicationErrors: counter('application_errors_total', 'Unexpected errors', ['type', 'severity']),
+  };
+}

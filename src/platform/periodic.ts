@@ -1,0 +1,51 @@
+import type { Clock } from './clock.js';
+import { toError } from './errors.js';
+import type { Logger } from './logger.js';
+
+export interface PeriodicOptions {
+  readonly name: string;
+  readonly everyMs: number;
+  /** One round. Answers true where there is more to do at once. A throw is logged and the next round comes as usual. */
+  readonly run: () => Promise<boolean | void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A service that does a round, rests, and does the next: never two at once. Stopping waits for the round in hand. */
+export class Periodic {
+  readonly #options: PeriodicOptions;
+  #cancel: () => void = () => undefined;
+  #round: Promise<void> | undefined;
+  #isStopped = false;
+
+  constructor(options: PeriodicOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#schedule(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancel();
+    await this.#round;
+  }
+
+  #schedule(delayMs: number): void {
+    this.#cancel = this.#options.clock.after(delayMs, () => {
+      this.#round = this.#runOnce();
+    });
+  }
+
+  async #runOnce(): Promise<void> {
+    const { name, run, logger, everyMs } = this.#options;
+    let hasMore = false;
+    try {
+      hasMore = (await run()) === true;
+    } catch (thrown) {
+      logger.warn({ err: toError(thrown), service: name }, 'a round failed; the next one follows');
+    }
+    if (!this.#isStopped) this.#schedule(hasMore ? 0 : everyMs);
+  }
+}

@@ -1,0 +1,43 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EventAcceptor } from '../events/acceptor.js';
+import { createEventQueries } from '../events/event-queries.js';
+import { EventStore } from '../events/store.js';
+import { JobAdministration } from '../execution/administration.js';
+import { createRequestQueries } from '../execution/request-queries.js';
+import { createStorage } from '../features/files/create-storage.js';
+import { createUploads } from '../features/files/uploads.js';
+import { createApp } from '../http/app.js';
+import { createOperationsRouter } from '../operations/router.js';
+import { version } from '../platform/version.js';
+import { Broadcasts } from '../realtime/broadcasts.js';
+import type { SynapNode } from './node.js';
+
+const pageDirectory = path.join(path.dirname(fileURLToPath(import.meta.url)), '../http/page');
+
+/** Accepts events, answers reads, serves the page and Bull Board. */
+export function startApi(node: SynapNode): void {
+  const { config, database, backend, publisher, fastPath, catalogue, redis, health, clock, logger, lifecycle, jwtSecret } = node;
+  const { environment, isProduction, auth } = config;
+
+  const store = new EventStore({ pool: database.pool, onRunnable: fastPath.offer });
+  lifecycle.onStop('event store', () => store.drain());
+  const administration = new JobAdministration({ database, publisher, onRunnable: fastPath.offer });
+  const operations = createOperationsRouter({
+    ...{ path: '/admin', backend, queues: catalogue.queues, administration, database, environment, isProduction, clock, logger },
+    operator: { name: auth.operatorName, password: auth.operatorPassword },
+    secret: jwtSecret,
+  });
+  const app = createApp({
+    ...{ ...node, version, pageDirectory, redis },
+    acceptor: new EventAcceptor({ catalogue, store, clock }),
+    events: createEventQueries(database),
+    requests: createRequestQueries(database),
+    uploads: createUploads({ storage: createStorage(config.storage, node.metrics), sql: database.sql }),
+    broadcasts: new Broadcasts({ log: node.log, publisher, presence: node.backplane.presence }),
+    mounts: [{ path: '/admin', router: operations }],
+  });
+  node.http.serve(app);
+  // Without its queues the api still accepts: the outbox holds what it cannot enqueue.
+  health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok' as const, () => 'degraded' as const) });
+}

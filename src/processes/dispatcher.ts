@@ -1,0 +1,22 @@
+import { Dispatcher } from '../dispatch/dispatcher.js';
+import { queueGauge } from '../operations/gauges.js';
+import { Sweeper } from '../realtime/sweeper.js';
+import type { SynapNode } from './node.js';
+
+/** Moves what the fast path left behind into queues, and publishes what a crash left unsaid. */
+export function startDispatcher(node: SynapNode): void {
+  const { backend, outbox, catalogue, clock, logger, metrics, lifecycle, log, publisher, database } = node;
+  const queues = catalogue.queues;
+
+  const dispatcher = new Dispatcher({ backend, outbox, queues, clock, logger, metrics });
+  dispatcher.start();
+  lifecycle.onStop('dispatcher', () => dispatcher.stop());
+
+  const sweeper = new Sweeper({ log, publisher, clock, logger });
+  sweeper.start();
+  lifecycle.onStop('sweeper', () => sweeper.stop());
+
+  const gauge = queueGauge({ backend, queues, database, metrics, clock, logger });
+  gauge.start();
+  lifecycle.onStop('queue gauge', () => gauge.stop());
+}

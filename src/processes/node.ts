@@ -1,0 +1,93 @@
+import { FastPath } from '../dispatch/fast-path.js';
+import { Outbox } from '../dispatch/outbox.js';
+import { EventCatalogue } from '../events/catalogue.js';
+import { Handlers } from '../execution/handlers.js';
+import { features } from '../features/index.js';
+import { poolGauge } from '../operations/gauges.js';
+import { systemClock } from '../platform/clock.js';
+import type { Config } from '../platform/config.js';
+import { createDatabase } from '../platform/database.js';
+import { Health } from '../platform/health.js';
+import type { Lifecycle } from '../platform/lifecycle.js';
+import type { Logger } from '../platform/logger.js';
+import { createMetrics } from '../platform/metrics.js';
+import { connectRedis } from '../platform/redis.js';
+import { createTokens } from '../platform/tokens.js';
+import { BullMqBackend } from '../queues/bullmq-backend.js';
+import { createPostgresStore } from '../queues/postgres-store.js';
+import { createRedisStore } from '../queues/redis-store.js';
+import { createLocalBackplane } from '../realtime/backplane.js';
+import { OrderedPublisher } from '../realtime/ordered-publisher.js';
+import { NotificationLog } from '../realtime/postgres-log.js';
+import { createRedisBackplane } from '../realtime/redis-backplane.js';
+import type { ListeningServer } from './server.js';
+
+export interface NodeOptions {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  readonly jwtSecret: string;
+  readonly logger: Logger;
+  readonly lifecycle: Lifecycle;
+  readonly http: ListeningServer;
+}
+
+export type SynapNode = ReturnType<typeof createNode>;
+
+/** What every process has, whatever its roles. The roles take what they need from here; nothing in here is started. */
+export function createNode(options: NodeOptions) {
+  const { config, databaseUrl, jwtSecret, logger, lifecycle } = options;
+  const clock = systemClock;
+  const metrics = createMetrics(config.metrics.prefix);
+  const catalogue = new EventCatalogue(
+    features.flatMap(({ events }) => events),
+    features.flatMap(({ handlers }) => handlers.map(({ on }) => on)),
+  );
+
+  const database = createDatabase(databaseUrl, config.database, logger);
+  lifecycle.onStop('database', () => database.close());
+
+  const { backend, backplane, redis } = connectTransports(options, catalogue.queues);
+  lifecycle.onStop('queues', () => backend.close());
+  lifecycle.onStop('backplane', () => backplane.close());
+
+  const log = new NotificationLog(database);
+  const publisher = new OrderedPublisher({ log, fanout: backplane.fanout, metrics, logger, clock });
+  lifecycle.onStop('publisher', () => publisher.drain());
+
+  const outbox = new Outbox(database.pool);
+  const fastPath = new FastPath({ backend, outbox, clock, logger, metrics });
+  lifecycle.onStop('fast path', () => fastPath.drain());
+
+  const health = new Health();
+  health.add({ name: 'postgres', run: async () => ((await database.pool.query('SELECT 1')).rowCount === 1 ? 'ok' : 'failed') });
+
+  const gauge = poolGauge(database, metrics, clock, logger);
+  gauge.start();
+  lifecycle.onStop('pool gauge', () => gauge.stop());
+
+  return {
+    ...{ ...options, clock, metrics, catalogue, database, backend, backplane, redis, log, publisher, outbox, fastPath, health },
+    tokens: createTokens(jwtSecret),
+    handlers: new Handlers(features.flatMap(({ handlers }) => handlers)),
+    reads: features.flatMap(({ reads }) => reads),
+  };
+}
+
+/** The one place that chooses between many processes on Redis and a single node on Postgres alone. */
+function connectTransports({ config, databaseUrl, logger, lifecycle }: NodeOptions, queues: readonly string[]) {
+  const { url, prefix } = { url: config.redis.url, prefix: config.queues.prefix };
+  if (url === undefined) {
+    const store = createPostgresStore(databaseUrl, queues.length, logger);
+    return { backend: new BullMqBackend(store, systemClock, logger), backplane: createLocalBackplane(), redis: undefined };
+  }
+  const redis = connectRedis(url, 'api', logger, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  lifecycle.onStop('redis', () => redis.disconnect());
+  return {
+    backend: new BullMqBackend(createRedisStore(url, prefix, logger), systemClock, logger),
+    backplane: createRedisBackplane({
+      connect: (purpose, options) => connectRedis(url, purpose, logger, options),
+      ...{ prefix, logger, clock: systemClock },
+    }),
+    redis,
+  };
+}

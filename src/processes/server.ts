@@ -1,0 +1,53 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { SynapError, toError } from '../platform/errors.js';
+
+export interface ListeningServer {
+  readonly server: Server;
+  /** The port it listens on; differs from the asked one only where that was 0. */
+  readonly port: number;
+  /** What answers from now on; until then everything is told 503. */
+  serve(listener: RequestListener): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Listens at once, so that a port in use is told before anything else is started, and answers 503 until it is told how.
+ * @throws SynapError `start_failed`
+ */
+export async function listen(port: number, host: string): Promise<ListeningServer> {
+  let listener: RequestListener = (_req, res) => {
+    res.writeHead(503, { 'Content-Type': 'application/json', 'Retry-After': '1' }).end('{"status":"starting"}');
+  };
+  const server = createServer((req, res) => listener(req, res));
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (thrown) {
+    throw explain(thrown, port, host);
+  }
+  const address = server.address();
+  return {
+    server,
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    serve(next) {
+      listener = next;
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeIdleConnections();
+      await closed;
+    },
+  };
+}
+
+function explain(thrown: unknown, port: number, host: string): SynapError {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  const message =
+    code === 'EADDRINUSE'
+      ? `port ${port} on ${host} is in use; stop what uses it, or choose another with PORT`
+      : code === 'EACCES'
+        ? `port ${port} needs more rights than this user has; choose one above 1023 with PORT`
+        : `cannot listen on ${host}:${port}: ${toError(thrown).message}`;
+  return new SynapError('start_failed', message, { publicMessage: message, cause: thrown });
+}

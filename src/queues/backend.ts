@@ -1,0 +1,41 @@
+import type { Queue } from 'bullmq';
+import type { Ticket } from './ticket.js';
+
+/** What becomes of a queued job after an attempt at it. */
+export type Disposal =
+  /** It is over, or is not this generation's any more: the queue may forget it. */
+  | { readonly kind: 'done'; readonly result?: unknown }
+  /** It ended as a dead letter: shown among the failed. */
+  | { readonly kind: 'failed'; readonly error: Error }
+  /** It comes back at this time (milliseconds since the epoch). Never counted as a failure: Postgres counts. */
+  | { readonly kind: 'later'; readonly runAt: number };
+
+/** One job taken from a queue. `log` writes to its Logs tab in Bull Board, `progress` to its bar; both are best effort. */
+export interface Taken {
+  readonly jobId: string;
+  readonly generation: number;
+  /** Aborted when the queue's lock on the job is lost: somebody else may run it now. */
+  readonly signal: AbortSignal;
+  log(line: string): void;
+  progress(percent: number): void;
+}
+
+export interface Consumer {
+  /** Takes no more jobs; resolves when the jobs in hand are disposed of. */
+  close(): Promise<void>;
+  /** Lets go without waiting. */
+  abandon(): Promise<void>;
+}
+
+/** The seam between Synap and BullMQ; one implementation on Redis, one on Postgres (single node). */
+export interface QueueBackend {
+  readonly mode: 'redis' | 'postgres';
+  /** Adds tickets to a queue. On any error the outcome of all is unknown; adding them again is harmless. */
+  enqueue(queue: string, tickets: readonly Ticket[]): Promise<void>;
+  consume(queue: string, concurrency: number, dispose: (taken: Taken) => Promise<Disposal>): Consumer;
+  /** BullMQ's own object, for Bull Board and metrics. */
+  queue(name: string): Queue;
+  /** Resolves when the store answers. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

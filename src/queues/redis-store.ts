@@ -1,0 +1,32 @@
+import { Queue, Worker } from 'bullmq';
+import { connectRedis } from '../platform/redis.js';
+import type { Logger } from '../platform/logger.js';
+import type { BullMqStore } from './bullmq-backend.js';
+
+/**
+ * Queues in Redis. The prefix carries a hash tag per queue, so that in Redis Cluster each queue lives in one slot and
+ * different queues may live on different nodes.
+ */
+export function createRedisStore(url: string, prefix: string, logger: Logger): BullMqStore {
+  // Producers fail at once while Redis is away: the outbox keeps the job, so waiting here would only fill memory.
+  const producer = connectRedis(url, 'queues', logger, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  const consumer = connectRedis(url, 'workers', logger);
+  const prefixOf = (name: string) => `{${prefix}:${name}}`;
+  return {
+    mode: 'redis',
+    // The version check asks Redis once, when the queue is made: refused then, it would fail the queue for ever.
+    createQueue: (name) =>
+      new Queue(name, {
+        ...{ connection: producer, prefix: prefixOf(name), skipWaitingForReady: true, skipVersionCheck: true },
+        streams: { events: { maxLen: 1_000 } },
+      }),
+    createWorker: (name, processor, options) => new Worker(name, processor, { ...options, connection: consumer, prefix: prefixOf(name) }),
+    async ping() {
+      await producer.ping();
+    },
+    async close() {
+      producer.disconnect();
+      consumer.disconnect();
+    },
+  };
+}

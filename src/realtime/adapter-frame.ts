@@ -1,0 +1,71 @@
+import { encode } from 'notepack.io';
+import type { Ephemeral } from './contract.js';
+import { isVolatile } from './fanout.js';
+import type { CommittedEntry, StoredNotification } from './publisher.js';
+import { parseRoomKey, wireName } from './rooms.js';
+
+/**
+ * Frames as @socket.io/redis-adapter 8.3 reads them, its private format: msgpack of `[uid, packet, options]` on the channel
+ * `<key>#<namespace>#<room>#`. A frame for one room on the room's own channel is dropped by nodes without the room before they
+ * decode it. The version is pinned in package.json, and a test delivers such frames through the real adapter.
+ */
+export class AdapterFrames {
+  readonly #key: string;
+  /** Serialized once, however many rooms it goes to and however often it is sent. */
+  readonly #packed = new WeakMap<StoredNotification, Buffer>();
+
+  /** @param key the adapter's option `key` */
+  constructor(key: string) {
+    this.#key = key;
+  }
+
+  channel(room: string): string {
+    return `${this.#key}#/#${room}#`;
+  }
+
+  notification({ room, seq, epoch, notification }: CommittedEntry): Buffer {
+    let packed = this.#packed.get(notification);
+    if (packed === undefined) {
+      packed = pack(notification);
+      this.#packed.set(notification, packed);
+    }
+    const payload = mergeMaps(packed, pack({ room: wireName(parseRoomKey(room)), seq, epoch }));
+    return Buffer.concat([frameStart('notification'), payload, options(room, false)]);
+  }
+
+  ephemeral(room: string, frame: Ephemeral): Buffer {
+    return Buffer.concat([frameStart(frame.event), pack(frame.payload), options(room, isVolatile(frame))]);
+  }
+}
+
+const pack = (value: unknown): Buffer => encode(value) as Buffer;
+
+/** An adapter ignores its own frames by their uid; no adapter has this one. */
+const uid = 'synap-publisher';
+/** Socket.IO's packet type EVENT. */
+const event = 2;
+
+const fixArray = (length: number) => Buffer.of(0x90 | length);
+const fixMap = (length: number) => Buffer.of(0x80 | length);
+
+/** `[uid, {nsp, type, data: [name, ` up to where the payload follows. */
+function frameStart(name: string): Buffer {
+  const packet = [pack('nsp'), pack('/'), pack('type'), pack(event), pack('data'), fixArray(2), pack(name)];
+  return Buffer.concat([fixArray(3), pack(uid), fixMap(3), ...packet]);
+}
+
+const options = (room: string, volatile: boolean): Buffer =>
+  pack({ rooms: [room], except: [], flags: volatile ? { volatile: true } : {} });
+
+/** Two maps as one. A map of up to 15 keys starts with one byte that holds their number. */
+function mergeMaps(a: Buffer, b: Buffer): Buffer {
+  const length = sizeOf(a) + sizeOf(b);
+  if (length > 15) throw new RangeError('a notification has more than 15 fields');
+  return Buffer.concat([fixMap(length), a.subarray(1), b.subarray(1)]);
+}
+
+function sizeOf(map: Buffer): number {
+  const first = map[0] ?? 0;
+  if ((first & 0xf0) !== 0x80) throw new RangeError('not a small map');
+  return first & 0x0f;
+}

@@ -1,0 +1,35 @@
+import type { Check } from '../platform/health.js';
+import type { RoomFanout } from './fanout.js';
+import type { RealtimeIo } from './io.js';
+import { LocalFanout } from './local-fanout.js';
+import { LocalPresence, type Presence } from './presence.js';
+
+/**
+ * What lies between publishers and sockets: Redis between many processes, nothing within one. Chosen once, in the composition
+ * root; every role has one, the realtime role attaches its server to it.
+ */
+export interface Backplane {
+  readonly fanout: RoomFanout;
+  readonly presence: Presence;
+  /** Before any socket connects. */
+  attach(io: RealtimeIo): void;
+  /** How the part is that brings frames to this process' sockets. */
+  readonly check: Check;
+  /** After the server and the publisher are closed. */
+  close(): Promise<void>;
+}
+
+export function createLocalBackplane(): Backplane {
+  const fanout = new LocalFanout();
+  const presence = new LocalPresence();
+  return {
+    fanout,
+    presence,
+    attach(io) {
+      fanout.attach(io);
+      presence.attach(io);
+    },
+    check: { name: 'realtime', run: () => 'ok' },
+    close: () => Promise.resolve(),
+  };
+}

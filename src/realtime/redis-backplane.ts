@@ -1,0 +1,85 @@
+import { createAdapter } from '@socket.io/redis-adapter';
+import type { Clock } from '../platform/clock.js';
+import { toError } from '../platform/errors.js';
+import { newId } from '../platform/ids.js';
+import type { Logger } from '../platform/logger.js';
+import type { Redis } from '../platform/redis.js';
+import { AdapterFrames } from './adapter-frame.js';
+import type { Backplane } from './backplane.js';
+import type { RealtimeIo } from './io.js';
+import { RedisFanout } from './redis-fanout.js';
+import { RedisPresence } from './redis-presence.js';
+
+export interface RedisBackplaneDeps {
+  readonly connect: (purpose: string, options?: { readonly maxRetriesPerRequest: number }) => Redis;
+  /** Separates installations on one Redis; keys and channels start with it. */
+  readonly prefix: string;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Publishers reach the sockets of every process through Redis' pub/sub and Socket.IO's Redis adapter. */
+export function createRedisBackplane({ connect, prefix, logger, clock }: RedisBackplaneDeps): Backplane {
+  const key = `${prefix}.io`;
+  // What cannot be sent soon is given up and found in Postgres later, instead of filling the memory until Redis is back.
+  const publisher = connect('publisher', { maxRetriesPerRequest: 2 });
+  const presence = new RedisPresence(publisher, { prefix, nodeId: newId(), clock });
+  let subscriber: Redis | undefined;
+
+  return {
+    fanout: new RedisFanout(publisher, new AdapterFrames(key), prefix),
+    presence,
+    attach(io) {
+      subscriber = connect('subscriber');
+      const [pub, sub] = [forAdapter(publisher, logger), forAdapter(subscriber, logger)];
+      io.adapter(createAdapter(pub, sub, { key, publishOnSpecificResponseChannel: true }));
+      presence.attach(io);
+      askToCheckAfterLoss(io, subscriber);
+    },
+    check: {
+      name: 'realtime',
+      // A connection that looks open may be dead: only an answer counts. The caller bounds the wait.
+      async run() {
+        if (subscriber?.status !== 'ready') return 'failed';
+        await subscriber.ping();
+        return 'ok';
+      },
+    },
+    async close() {
+      await presence.stop();
+      subscriber?.disconnect();
+      publisher.disconnect();
+    },
+  };
+}
+
+/** What was published while the subscriber was away is lost to this process' sockets: they compare heads. */
+function askToCheckAfterLoss(io: RealtimeIo, subscriber: Redis): void {
+  let wasAway = false;
+  subscriber.on('close', () => {
+    wasAway = true;
+  });
+  subscriber.on('ready', () => {
+    if (wasAway) io.local.emit('check');
+    wasAway = false;
+  });
+}
+
+/**
+ * The adapter drops the promises of what it sends, and a rejection that nobody handles ends the process: this is a connection
+ * whose failures are logged. Subscriptions are made again by ioredis itself.
+ */
+function forAdapter(redis: Redis, logger: Logger) {
+  const noted = (sent: Promise<unknown>) =>
+    sent.catch((thrown: unknown) => logger.debug({ err: toError(thrown) }, 'the adapter could not reach Redis'));
+  type Listener = (...args: unknown[]) => void;
+  return {
+    publish: (channel: string, message: string | Buffer) => noted(redis.publish(channel, message)),
+    psubscribe: (pattern: string) => noted(redis.psubscribe(pattern)),
+    subscribe: (channels: string[]) => noted(redis.subscribe(...channels)),
+    punsubscribe: (pattern: string) => noted(redis.punsubscribe(pattern)),
+    unsubscribe: (channels: string[]) => noted(redis.unsubscribe(...channels)),
+    on: (event: string, listener: Listener) => redis.on(event, listener),
+    off: (event: string, listener: Listener) => redis.off(event, listener),
+  };
+}

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pino } from 'pino';
+import { io as connectSocket, type Socket } from 'socket.io-client';
+import { systemClock, type Clock } from '../../src/platform/clock.js';
+import { createDatabase } from '../../src/platform/database.js';
+import { createMetrics } from '../../src/platform/metrics.js';
+import { connectRedis } from '../../src/platform/redis.js';
+import { createTokens } from '../../src/platform/tokens.js';
+import { createLocalBackplane } from '../../src/realtime/backplane.js';
+import type {
+  ClientToServerEvents,
+  Refused,
+  ServerToClientEvents,
+  Subscribed,
+  SubscribeRequest,
+  WireNotification,
+} from '../../src/realtime/contract.js';
+import { OrderedPublisher } from '../../src/realtime/ordered-publisher.js';
+import { NotificationLog } from '../../src/realtime/postgres-log.js';
+import { createRedisBackplane } from '../../src/realtime/redis-backplane.js';
+import { createRealtimeServer } from '../../src/realtime/server.js';
+import { Collected, nextEvent, within } from './signals.js';
+
+export const silent = pino({ level: 'silent' });
+export const tokens = createTokens('a secret that is only used in tests, 32+');
+
+export interface NodeOptions {
+  readonly databaseUrl: string;
+  /** Absent: single node. */
+  readonly redisUrl?: string | undefined;
+  readonly prefix?: string;
+  readonly clock?: Clock;
+  readonly maxSubscriptions?: number;
+}
+
+export type RealtimeNode = Awaited<ReturnType<typeof startRealtimeNode>>;
+
+/** A process' realtime parts, as the composition root joins them: log, publisher, backplane and a listening server. */
+export async function startRealtimeNode(options: NodeOptions) {
+  const { databaseUrl, redisUrl, prefix = 'synap', clock = systemClock } = options;
+  const database = createDatabase(databaseUrl, { url: databaseUrl, poolMin: 0, poolMax: 5, idleTimeoutMs: 10_000 }, silent);
+  const connect = (purpose: string, more?: { maxRetriesPerRequest: number }) => connectRedis(redisUrl ?? '', purpose, silent, more);
+  const backplane =
+    redisUrl === undefined ? createLocalBackplane() : createRedisBackplane({ connect, prefix, logger: silent, clock });
+  const log = new NotificationLog(database);
+  const metrics = createMetrics('synap_');
+  const publisher = new OrderedPublisher({ log, fanout: backplane.fanout, metrics, logger: silent, clock });
+  const httpServer = createServer((_request, response) => response.writeHead(404).end());
+  const { maxSubscriptions = 100 } = options;
+  const base = { httpServer, backplane, log, tokens, metrics, clock, maxSubscriptions };
+  const server = createRealtimeServer({ ...base, allowedOrigins: ['http://localhost:5173'], logger: silent });
+  httpServer.listen(0, '127.0.0.1');
+  await once(httpServer, 'listening');
+  const url = `http://127.0.0.1:${(httpServer.address() as AddressInfo).port}`;
+  return {
+    url,
+    backplane,
+    log,
+    metrics,
+    publisher,
+    server,
+    database,
+    async close() {
+      await server.close();
+      httpServer.close();
+      await publisher.drain();
+      await backplane.close();
+      await database.close();
+    },
+  };
+}
+
+export type Client = Socket<ServerToClientEvents, ClientToServerEvents>;
+
+export interface ConnectedClient {
+  readonly socket: Client;
+  readonly heard: Collected<WireNotification>;
+  subscribe(request: SubscribeRequest): Promise<Subscribed>;
+  ask(event: string, message: unknown): Promise<Subscribed | Refused>;
+}
+
+/** A plain client of that user, connected. Notifications are collected from the start. */
+export async function connectClient(node: { readonly url: string }, userId: string): Promise<ConnectedClient> {
+  const client = openClient(node, { token: await tokens.mint(userId, { expiresInSeconds: 600 }) });
+  await nextEvent(client.socket as never, 'connect');
+  return client;
+}
+
+export function openClient(node: { readonly url: string }, auth: Record<string, unknown>): ConnectedClient {
+  const socket: Client = connectSocket(node.url, { auth, transports: ['websocket'], reconnectionDelay: 50, forceNew: true });
+  const heard = new Collected<WireNotification>();
+  socket.on('notification', heard.add);
+  const ask = (event: string, message: unknown) =>
+    within((socket as Socket).emitWithAck(event, message) as Promise<Subscribed | Refused>, `the answer to ${event}`);
+  return {
+    socket,
+    heard,
+    ask,
+    async subscribe(request) {
+      const answer = await ask('subscribe', request);
+      if (!answer.ok) throw new Error(`refused: ${answer.code}`);
+      return answer;
+    },
+  };
+}
