@@ -4,8 +4,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 mkdir -p dist
+trap 'rm -f "dist/.building.$$"' EXIT
 # Taken before, so that a file saved during the build counts as newer than it.
-touch dist/.building
+touch "dist/.building.$$"
 node_modules/.bin/tsc -p tsconfig.build.json
 if [ -f src/http/page/tsconfig.json ]; then
   node_modules/.bin/tsc -p src/http/page/tsconfig.json
@@ -14,4 +15,4 @@ if [ -f src/http/page/tsconfig.json ]; then
     cp -p "src/$file" "dist/$file"
   done
 fi
-mv dist/.building dist/.stamp
+mv "dist/.building.$$" dist/.stamp

@@ -46,7 +46,11 @@ async function reach(url: string, init: RequestInit): Promise<Response> {
 }
 
 export function unreachable(url: string): CliError {
-  return new CliError('unreachable', `Synap cannot be reached at ${new URL(url).origin}.`, 'Start it with bin/start, or say where it is with --url.');
+  return new CliError(
+    'unreachable',
+    `Synap cannot be reached at ${new URL(url).origin}.`,
+    'Start it with bin/start, or say where it is with --url.',
+  );
 }
 
 const advice: Readonly<Record<string, string>> = {
@@ -58,7 +62,12 @@ const advice: Readonly<Record<string, string>> = {
 
 function refused(status: number, body: unknown): CliError {
   const parsed = problemSchema.safeParse(body);
-  if (!parsed.success) return new CliError('unexpected_answer', `The server answered ${status} and no reason.`, 'Is this address a Synap? Say where it is with --url.');
+  if (!parsed.success)
+    return new CliError(
+      'unexpected_answer',
+      `The server answered ${status} and no reason.`,
+      'Is this address a Synap? Say where it is with --url.',
+    );
   const { code, title, detail, errors } = parsed.data;
   const faults = errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
   const hint = faults === '' ? (advice[code] ?? 'docs/errors.md explains every code.') : faults;

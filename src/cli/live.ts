@@ -60,7 +60,11 @@ export class Live {
     this.#rooms.set(room, new RoomLog());
     const answer = await this.#ask(room, from === 'beginning' ? beginning : undefined);
     if (!answer.ok) {
-      throw new CliError(answer.code, `The room ${room} cannot be heard: ${answer.message}.`, 'A room is user_<your user id> or request_<request id>.');
+      throw new CliError(
+        answer.code,
+        `The room ${room} cannot be heard: ${answer.message}.`,
+        'A room is user_<your user id> or request_<request id>.',
+      );
     }
   }
 
@@ -72,7 +76,7 @@ export class Live {
     const { onNotification: _, onProgress, onDelta, onConnection, onEnd } = this.#options;
     this.#socket.on('notification', (notification) => {
       const log = this.#rooms.get(notification.room);
-      if (log !== undefined) this.#apply(notification.room, log.live(notification));
+      if (log !== undefined) this.#apply(log.live(notification));
     });
     if (onProgress !== undefined) this.#socket.on('progress', (progress) => onProgress(progress));
     if (onDelta !== undefined) this.#socket.on('delta', (delta) => onDelta(delta));
@@ -95,7 +99,7 @@ export class Live {
     for (const [room, log] of this.#rooms) void this.#ask(room, log.head ?? beginning).catch(() => undefined);
   }
 
-  #apply(room: string, { apply, resync }: Outcome): void {
+  #apply({ apply, resync }: Outcome): void {
     for (const notification of apply) this.#options.onNotification(notification);
     if (resync) this.#catchUp();
   }
@@ -104,12 +108,21 @@ export class Live {
     const log = this.#rooms.get(room);
     log?.joining();
     const { promise, resolve, reject } = Promise.withResolvers<Subscribed | Refused>();
-    this.#socket.timeout(ackTimeoutMs).emit('subscribe', { room, ...(since && { since }) }, (late: Error | null, answer) => {
-      if (late === null) resolve(answer);
-      else reject(new CliError('timeout', `The server did not answer within ${ackTimeoutMs / 1_000} s.`, 'Is Synap overloaded? Look at its log.'));
-    });
+    this.#socket
+      .timeout(ackTimeoutMs)
+      .emit('subscribe', { room, ...(since && { since }) }, (late: Error | null, answer) => {
+        if (late === null) resolve(answer);
+        else
+          reject(
+            new CliError(
+              'timeout',
+              `The server did not answer within ${ackTimeoutMs / 1_000} s.`,
+              'Is Synap overloaded? Look at its log.',
+            ),
+          );
+      });
     const answer = await promise;
-    if (answer.ok && log !== undefined) this.#apply(room, log.joined(answer));
+    if (answer.ok && log !== undefined) this.#apply(log.joined(answer));
     return answer;
   }
 }
@@ -118,5 +131,9 @@ export class Live {
 function connectError(error: Error & { data?: { code?: string; message?: string } }, url: string): CliError {
   const { data } = error;
   if (data?.code === undefined) return unreachable(url);
-  return new CliError(data.code, `${data.message ?? error.message} (${data.code}).`, 'Make a token with "synap token --user ID", with the JWT_SECRET that this Synap has.');
+  return new CliError(
+    data.code,
+    `${data.message ?? error.message} (${data.code}).`,
+    'Make a token with "synap token --user ID", with the JWT_SECRET that this Synap has.',
+  );
 }

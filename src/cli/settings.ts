@@ -46,7 +46,11 @@ const demoUser = 'demo';
 const defaultLifeSeconds = 3_600;
 
 /** A given token, else one for the given user, else one for the demo user. @throws CliError where no secret is known */
-export async function tokenFor(settings: Settings, { user, token }: Who, lifeSeconds = defaultLifeSeconds): Promise<string> {
+export async function tokenFor(
+  settings: Settings,
+  { user, token }: Who,
+  lifeSeconds = defaultLifeSeconds,
+): Promise<string> {
   if (token !== undefined) return token;
   if (settings.jwtSecret === undefined) {
     throw new CliError(
@@ -62,7 +66,10 @@ export async function tokenFor(settings: Settings, { user, token }: Who, lifeSec
 }
 
 /** The token, and the user id in its claim `sub` (unverified: the server does that). @throws CliError where it is no token */
-export async function sessionOf(settings: Settings, who: Who): Promise<{ readonly token: string; readonly userId: string }> {
+export async function sessionOf(
+  settings: Settings,
+  who: Who,
+): Promise<{ readonly token: string; readonly userId: string }> {
   const token = await tokenFor(settings, who);
   try {
     const { sub } = decodeJwt(token);
@@ -70,5 +77,9 @@ export async function sessionOf(settings: Settings, who: Who): Promise<{ readonl
   } catch {
     // The same advice as for a token without a user.
   }
-  throw new CliError('token_invalid', 'This is not a token with a user id in its claim "sub".', 'Make one with "synap token --user ID".');
+  throw new CliError(
+    'token_invalid',
+    'This is not a token with a user id in its claim "sub".',
+    'Make one with "synap token --user ID".',
+  );
 }

@@ -10,12 +10,18 @@ export type Style = Readonly<Record<'good' | 'bad' | 'wait' | 'faint' | 'strong'
 
 const codes = { good: [32, 39], bad: [31, 39], wait: [33, 39], faint: [2, 22], strong: [1, 22] } as const;
 
-export function createStyle(hasColour: boolean): Style {
+function createStyle(hasColour: boolean): Style {
   const paint = (name: keyof typeof codes) => (text: string) => {
     const [on, off] = codes[name];
     return hasColour && text !== '' ? `\u001B[${on}m${text}\u001B[${off}m` : text;
   };
-  return { good: paint('good'), bad: paint('bad'), wait: paint('wait'), faint: paint('faint'), strong: paint('strong') };
+  return {
+    good: paint('good'),
+    bad: paint('bad'),
+    wait: paint('wait'),
+    faint: paint('faint'),
+    strong: paint('strong'),
+  };
 }
 
 interface Output {
@@ -24,7 +30,11 @@ interface Output {
 }
 
 /** Colours on a terminal only, and never where NO_COLOR is set (https://no-color.org). */
-export function createTerminal(out: Output, err: Output, environment: Readonly<Record<string, string | undefined>>): Terminal {
+export function createTerminal(
+  out: Output,
+  err: Output,
+  environment: Readonly<Record<string, string | undefined>>,
+): Terminal {
   const isRefused = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
   return {
     out: (text) => void out.write(text),

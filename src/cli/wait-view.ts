@@ -46,7 +46,9 @@ export class WaitView {
     this.#line({ kind: 'notification', ...notification }, line);
     if (this.#output.json || notification.status === 'pending') return;
     this.#terminal.out(`${JSON.stringify(notification.data, null, 2)}\n`);
-    this.#terminal.err(`${this.#terminal.style.faint(`${notification.status === 'success' ? 'completed' : 'failed'} in ${this.#took()}`)}\n`);
+    this.#terminal.err(
+      `${this.#terminal.style.faint(`${notification.status === 'success' ? 'completed' : 'failed'} in ${this.#took()}`)}\n`,
+    );
   }
 
   connection(isConnected: boolean): void {

@@ -71,9 +71,18 @@ export class JobAdministration {
       const job = await lockJob(tx, jobId, acting, ['dead']);
       if (mode === 'restart') await tx.deleteFrom('steps').where('jobId', '=', jobId).execute();
       const next = await dispatchAgain(tx, job);
-      const closed = await closeDeadLetter(tx, jobId, 'replayed', { actor: acting.actor, mode, generation: next.generation });
+      const closed = await closeDeadLetter(tx, jobId, 'replayed', {
+        actor: acting.actor,
+        mode,
+        generation: next.generation,
+      });
       if (!closed) throw conflict(`job ${jobId} is dead without a dead letter`, 'This job has no dead letter.');
-      await recordAct(tx, { actor: acting.actor, action: 'job.replayed', target: jobId, details: { mode, generation: next.generation } });
+      await recordAct(tx, {
+        actor: acting.actor,
+        action: 'job.replayed',
+        target: jobId,
+        details: { mode, generation: next.generation },
+      });
       return next;
     });
     this.#onRunnable([runnable]);
@@ -86,7 +95,11 @@ export class JobAdministration {
   async cancel(jobId: string, acting: Acting): Promise<void> {
     const entries = await this.#transaction(async (tx) => {
       const job = await lockJob(tx, jobId, acting, ['scheduled', 'queued']);
-      await tx.updateTable('jobs').set({ state: 'cancelled', finishedAt: sql<Date>`now()` }).where('id', '=', jobId).execute();
+      await tx
+        .updateTable('jobs')
+        .set({ state: 'cancelled', finishedAt: sql<Date>`now()` })
+        .where('id', '=', jobId)
+        .execute();
       await tx.deleteFrom('outbox').where('jobId', '=', jobId).execute();
       await recordAct(tx, { actor: acting.actor, action: 'job.cancelled', target: jobId });
       return notifyCancelled(tx, job);
@@ -114,7 +127,12 @@ export class JobAdministration {
   async runNow(jobId: string, acting: Acting): Promise<void> {
     const runnable = await this.#transaction(async (tx) => {
       const next = await dispatchAgain(tx, await lockJob(tx, jobId, acting, ['scheduled', 'queued']));
-      await recordAct(tx, { actor: acting.actor, action: 'job.run_now', target: jobId, details: { generation: next.generation } });
+      await recordAct(tx, {
+        actor: acting.actor,
+        action: 'job.run_now',
+        target: jobId,
+        details: { generation: next.generation },
+      });
       return next;
     });
     this.#onRunnable([runnable]);
@@ -144,7 +162,15 @@ function readLocked(tx: Sql, jobId: string) {
   return tx
     .selectFrom('jobs')
     .innerJoin('events', 'events.id', 'jobs.id')
-    .select(['jobs.id', 'jobs.queue', 'jobs.userId', 'jobs.requestId', 'jobs.state', 'jobs.generation', 'jobs.priority'])
+    .select([
+      'jobs.id',
+      'jobs.queue',
+      'jobs.userId',
+      'jobs.requestId',
+      'jobs.state',
+      'jobs.generation',
+      'jobs.priority',
+    ])
     .select(['events.aggregateId', 'events.correlationId'])
     .where('jobs.id', '=', jobId)
     .forUpdate('jobs')
@@ -152,14 +178,22 @@ function readLocked(tx: Sql, jobId: string) {
 }
 
 /** The job, its row locked until the transaction ends: no claim and no other operator can come between. */
-async function lockJob(tx: Sql, jobId: string, acting: Acting, allowed: readonly State[]): Promise<NonNullable<LockedJob>> {
+async function lockJob(
+  tx: Sql,
+  jobId: string,
+  acting: Acting,
+  allowed: readonly State[],
+): Promise<NonNullable<LockedJob>> {
   const job = await readLocked(tx, jobId);
   if (job === undefined) throw new SynapError('not_found', `there is no job ${jobId}`);
   if (acting.generation !== undefined && acting.generation !== job.generation) {
     throw conflict(`job ${jobId} is at generation ${job.generation}`, 'This job has been dispatched again since.');
   }
   if (!allowed.includes(job.state)) {
-    throw conflict(`job ${jobId} is ${job.state}`, `The job is ${job.state}; this needs one that is ${allowed.join(' or ')}.`);
+    throw conflict(
+      `job ${jobId} is ${job.state}`,
+      `The job is ${job.state}; this needs one that is ${allowed.join(' or ')}.`,
+    );
   }
   return job;
 }
@@ -169,7 +203,8 @@ async function dispatchAgain(tx: Sql, job: NonNullable<LockedJob>): Promise<Runn
   const { id, queue, userId, requestId, correlationId, priority } = job;
   const generation = job.generation + 1;
   const runAt = sql<Date>`date_trunc('milliseconds', now())`;
-  const fresh = job.state === 'dead' ? { failures: 0, finishedAt: null, lastError: null, result: null, progress: null } : {};
+  const fresh =
+    job.state === 'dead' ? { failures: 0, finishedAt: null, lastError: null, result: null, progress: null } : {};
   await tx
     .updateTable('jobs')
     .set({ state: 'queued', generation, runAt, crashes: 0, workerId: null, ...fresh })
@@ -182,11 +217,23 @@ async function dispatchAgain(tx: Sql, job: NonNullable<LockedJob>): Promise<Runn
     .values({ jobId: id, queue, userId, ...row })
     .onConflict((old) => old.column('jobId').doUpdateSet(row))
     .execute();
-  return { queue, jobId: id, generation, priority, runAt: 0, data: { eventId: id, type: queue, userId, requestId, correlationId } };
+  return {
+    queue,
+    jobId: id,
+    generation,
+    priority,
+    runAt: 0,
+    data: { eventId: id, type: queue, userId, requestId, correlationId },
+  };
 }
 
 /** @returns whether there was one to close; a discarded one may still be replayed. */
-async function closeDeadLetter(tx: Sql, jobId: string, state: 'replayed' | 'discarded', entry: Record<string, string | number>): Promise<boolean> {
+async function closeDeadLetter(
+  tx: Sql,
+  jobId: string,
+  state: 'replayed' | 'discarded',
+  entry: Record<string, string | number>,
+): Promise<boolean> {
   const noted = JSON.stringify([{ ...entry, action: state }]);
   const closed = await tx
     .updateTable('dead_letters')
@@ -217,7 +264,8 @@ async function notifyCancelled(tx: Sql, job: NonNullable<LockedJob>): Promise<Co
   return toCommittedEntries([row], rows);
 }
 
-const conflict = (message: string, publicMessage: string) => new SynapError('job_state_conflict', message, { publicMessage });
+const conflict = (message: string, publicMessage: string) =>
+  new SynapError('job_state_conflict', message, { publicMessage });
 
 /** Postgres away is `unavailable`, as everywhere; whether a lost COMMIT happened shows in the job's state. */
 async function reachable<T>(answer: Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startApi, type TestApi } from '../../test/support/api.js';
+import { SynapError } from '../platform/errors.js';
 
 let api: TestApi;
 
@@ -9,6 +10,7 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 const note = (title = 'Groceries') => ({ type: 'note.creation.requested', data: { title, content: 'Milk, bread' } });
+const databaseUrl = () => api.deps.config.database.url ?? '';
 const bodyOf = async (response: Response) => (await response.json()) as Record<string, unknown>;
 
 async function countEvents(userId: string): Promise<number> {
@@ -243,8 +245,8 @@ describe('answers', () => {
   });
 
   test('a failure inside tells outsiders nothing, is logged with its stack and counted', async () => {
-    const broken = { ...api.deps.requests, find: () => Promise.reject(new Error('the secret reason')) };
-    const faulty = await startApi({ deps: { requests: broken } });
+    const broken = { find: () => Promise.reject(new Error('the secret reason')) };
+    const faulty = await startApi({ databaseUrl: databaseUrl(), deps: { requests: broken } });
     try {
       const response = await faulty.call('/v1/requests/r-1', { user: 'ada' });
       expect(response.status).toBe(500);
@@ -257,6 +259,23 @@ describe('answers', () => {
       expect(await faulty.deps.metrics.registry.metrics()).toMatch(
         /application_errors_total\{type="Error",severity="error"\} 1/,
       );
+    } finally {
+      await faulty.close();
+    }
+  });
+
+  test.each([
+    new SynapError('config_invalid', 'the secret reason', { publicMessage: 'the secret reason' }),
+    new TypeError('the secret reason'),
+  ])('whatever else fails inside is internal and nothing more: %s', async (error) => {
+    const faulty = await startApi({
+      databaseUrl: databaseUrl(),
+      deps: { requests: { find: () => Promise.reject(error) } },
+    });
+    try {
+      const text = await (await faulty.call('/v1/requests/r-1', { user: 'ada' })).text();
+      expect(JSON.parse(text)).toMatchObject({ status: 500, code: 'internal' });
+      expect(text).not.toContain('secret reason');
     } finally {
       await faulty.close();
     }

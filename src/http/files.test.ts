@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startApi, type TestApi } from '../../test/support/api.js';
-import { eventually } from '../../test/support/signals.js';
+import { Collected } from '../../test/support/signals.js';
 
 const mebibyte = 1024 * 1024;
 let api: TestApi;
@@ -121,34 +121,44 @@ describe('POST /v1/files', () => {
       'multipart/form-data; boundary=x',
       '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n',
     ],
-  ])('%s that is cut short leaves nothing', async (_what, type, start) => {
-    const { count: before } = await fileRows();
+  ])('%s that is cut short is given up and leaves nothing', async (_what, type, start) => {
     const stored = await storedFiles();
-    const token = await api.deps.tokens.mint('ada', { expiresInSeconds: 60 });
-    const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
-    socket.on('error', () => undefined);
-    socket.write(
-      `POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nX-Request-ID: cut${start.length}\r\nContent-Type: ${type}\r\nContent-Length: 100000\r\n\r\n${start}${'a'.repeat(50_000)}`,
-    );
-    socket.end();
-    await api.logs.first(
-      ({ path, status, httpRequestId }) =>
-        path === '/v1/files' && status === 499 && httpRequestId === `cut${start.length}`,
-      'the log line of the cut call',
-    );
-    await eventually(
-      async () => ((await storedFiles()).length === stored.length ? true : undefined),
-      'the half file to be gone',
-    );
-    expect((await fileRows()).count).toBe(before);
+    const { ended, cut } = await watchedApi();
+    try {
+      const token = await api.deps.tokens.mint('ada', { expiresInSeconds: 60 });
+      const socket = connect(Number(new URL(cut.url).port), '127.0.0.1');
+      socket.on('error', () => undefined);
+      const head = `Host: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: ${type}\r\nContent-Length: 100000`;
+      socket.end(`POST /v1/files HTTP/1.1\r\n${head}\r\n\r\n${start}${'a'.repeat(50_000)}`);
+      expect(await ended.first(() => true, 'the upload to be given up')).toBe('refused');
+      await cut.logs.first(({ path, status }) => path === '/v1/files' && status === 499, 'the line of the cut call');
+    } finally {
+      await cut.close();
+    }
+    expect(await storedFiles()).toEqual(stored);
+    expect(
+      await api.deps.database.sql.selectFrom('files').select('id').where('name', '=', 'cut.txt').execute(),
+    ).toEqual([]);
   });
 });
 
-const fileRows = () =>
-  api.deps.database.sql
-    .selectFrom('files')
-    .select((is) => is.fn.countAll<number>().as('count'))
-    .executeTakeFirstOrThrow();
+/** Another server on the same uploads, which tells when one has ended and how. */
+async function watchedApi() {
+  const { uploads, config } = api.deps;
+  const ended = new Collected<'saved' | 'refused'>();
+  const saveUpload: typeof uploads.saveUpload = async (upload) => {
+    const saving = uploads.saveUpload({ ...upload, name: 'cut.txt' });
+    saving.then(
+      () => ended.add('saved'),
+      () => ended.add('refused'),
+    );
+    return saving;
+  };
+  return {
+    ended,
+    cut: await startApi({ databaseUrl: config.database.url ?? '', deps: { uploads: { ...uploads, saveUpload } } }),
+  };
+}
 
 describe('GET /v1/files/:id', () => {
   test('gives it as an attachment that no browser renders', async () => {

@@ -27,15 +27,13 @@ export function orNotFound<T>(found: T | undefined): T {
 
 export const eventIdParams = z.object({ id: z.uuid().toLowerCase() });
 
-const keySchema = z
-  .string()
-  .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters')
-  .optional();
+const printable = /^[\x20-\x7e]{1,255}$/;
 
 /** The Idempotency-Key of a call, as an option of the acceptor. */
 export function idempotencyOf(req: Request): { readonly idempotencyKey?: string } {
-  const { 'Idempotency-Key': idempotencyKey } = parseInput(z.object({ 'Idempotency-Key': keySchema }), {
-    'Idempotency-Key': req.get('idempotency-key'),
-  });
-  return idempotencyKey === undefined ? {} : { idempotencyKey };
+  const idempotencyKey = req.get('idempotency-key');
+  if (idempotencyKey === undefined) return {};
+  if (printable.test(idempotencyKey)) return { idempotencyKey };
+  const faults = [{ path: 'Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters' }];
+  throw new SynapError('validation_failed', 'malformed Idempotency-Key', { faults });
 }

@@ -97,6 +97,12 @@ describe('the limit of an event type', () => {
     expect([alone.status, await codeOf(alone)]).toEqual([429, 'rate_limited']);
     expect(Number(alone.headers.get('retry-after'))).toBeGreaterThan(290);
     expect((await api.call('/v1/events', { user: 'quiet', json: message(1) })).status).toBe(202);
+    const stored = await api.deps.database.sql
+      .selectFrom('events')
+      .select('type')
+      .where('userId', '=', 'chatty')
+      .execute();
+    expect(stored.filter(({ type }) => type === 'conversation.message.sent')).toHaveLength(20);
   });
 
   test('keeps the places of the others for their idempotency keys', async () => {

@@ -46,9 +46,15 @@ export function createBoard(options: BoardOptions): RequestHandler[] {
   const { backend, queues, administration, database, clock, logger, basePath } = options;
   const waiting = new Waiting({ pool: database.pool, queues, clock, logger });
   const describe = (queue: string) => waiting.describe(queue);
-  const live = queues.map((name) => new LiveQueueAdapter({ queue: backend.queue(name), administration, describe, clock, logger }));
+  const live = queues.map(
+    (name) => new LiveQueueAdapter({ queue: backend.queue(name), administration, describe, clock, logger }),
+  );
   const deadLetters = new DeadLetterAdapter({
-    ...{ deadLetters: new DeadLetters(database), administration, backend, clock, logger },
+    deadLetters: new DeadLetters(database),
+    administration,
+    backend,
+    clock,
+    logger,
     describe: (shown) => describeDeadLetters(waiting.openDeadLetters, shown),
   });
   const server = new BoardServer();
@@ -79,7 +85,12 @@ class BoardServer extends ExpressAdapter {
       const { name, params } = handler({ basePath: this.basePath, uiConfig: this.uiConfig });
       res.render(name, params, (error: Error | null, html?: string) => {
         if (html === undefined) next(error);
-        else res.send(html.replaceAll(/<link [^>]*href="https?:[^>]*>/g, '').replace('</head>', '<link rel="stylesheet" href="../board.css"></head>'));
+        else
+          res.send(
+            html
+              .replaceAll(/<link [^>]*href="https?:[^>]*>/g, '')
+              .replace('</head>', '<link rel="stylesheet" href="../board.css"></head>'),
+          );
       });
     });
     return this;
@@ -89,7 +100,11 @@ class BoardServer extends ExpressAdapter {
 function uiConfig({ basePath, environment, backend }: BoardOptions): UIConfig {
   return {
     boardTitle: 'Synap',
-    environment: { label: `${environment}, queues in ${backend.mode === 'redis' ? 'Redis' : 'Postgres'}`, color: '#2f5bd3', textColor: '#fff' },
+    environment: {
+      label: `${environment}, queues in ${backend.mode === 'redis' ? 'Redis' : 'Postgres'}`,
+      color: '#2f5bd3',
+      textColor: '#fff',
+    },
     miscLinks: [{ text: 'Sign out', url: basePath.replace(/\/[^/]*$/, '/sign-out') }],
     hideDocsLink: true,
   };
@@ -104,7 +119,10 @@ function refuseOthers({ method, route, request }: HookContext): BeforeHookResult
   if (method === 'get') return { allow: true };
   const { queueName, queueStatus } = request.params as { queueName?: string; queueStatus?: string };
   const isAllowed = allowedActs.has(`${method} ${route}`);
-  if (!isAllowed) return refusal('Not possible here: jobs come from accepted events and cannot be added, edited or dropped by queue.');
+  if (!isAllowed)
+    return refusal(
+      'Not possible here: jobs come from accepted events and cannot be added, edited or dropped by queue.',
+    );
   if (queueName === deadLetterQueue && /\/(pause|resume|promote)$/.test(route)) {
     return refusal('Dead letters can be retried or removed.');
   }
@@ -114,7 +132,12 @@ function refuseOthers({ method, route, request }: HookContext): BeforeHookResult
   return { allow: true };
 }
 
-const refusal = (message: string): BeforeHookResult => ({ allow: false, status: 403, errorKey: 'ERRORS.FORBIDDEN', message });
+const refusal = (message: string): BeforeHookResult => ({
+  allow: false,
+  status: 403,
+  errorKey: 'ERRORS.FORBIDDEN',
+  message,
+});
 
 type Answer = ReturnType<Parameters<ExpressAdapter['setErrorHandler']>[0]>;
 
@@ -142,7 +165,9 @@ function requireStore(backend: QueueBackend, clock: Clock): RequestHandler {
     } catch (thrown) {
       return next(
         new SynapError('unavailable', 'the queue store is out of reach', {
-          ...{ cause: thrown, retryAfterMs: 2_000, publicMessage: `The queue store (${backend.mode}) is out of reach.` },
+          cause: thrown,
+          retryAfterMs: 2_000,
+          publicMessage: `The queue store (${backend.mode}) is out of reach.`,
         }),
       );
     } finally {

@@ -1,5 +1,13 @@
 import { BaseAdapter } from '@bull-board/api/dist/queueAdapters/base.js';
-import type { AppJobScheduler, JobCounts, JobStatus, QueueJob, QueueJobJson, QueueMetrics, Status } from '@bull-board/api/typings/app';
+import type {
+  AppJobScheduler,
+  JobCounts,
+  JobStatus,
+  QueueJob,
+  QueueJobJson,
+  QueueMetrics,
+  Status,
+} from '@bull-board/api/typings/app';
 import { z } from 'zod';
 import type { JobAdministration } from '../execution/administration.js';
 import type { Clock } from '../platform/clock.js';
@@ -59,7 +67,17 @@ export class DeadLetterAdapter extends BaseAdapter {
 
   async getJobCounts(): Promise<JobCounts> {
     const failed = await this.#options.deadLetters.count(maxShown);
-    return { latest: 0, active: 0, waiting: 0, 'waiting-children': 0, prioritized: 0, completed: 0, failed, delayed: 0, paused: 0 };
+    return {
+      latest: 0,
+      active: 0,
+      waiting: 0,
+      'waiting-children': 0,
+      prioritized: 0,
+      completed: 0,
+      failed,
+      delayed: 0,
+      paused: 0,
+    };
   }
 
   async getJobs(statuses: JobStatus[], start = 0, end = maxShown - 1): Promise<QueueJob[]> {
@@ -72,7 +90,12 @@ export class DeadLetterAdapter extends BaseAdapter {
   async getJob(id: string): Promise<QueueJob | undefined> {
     if (!z.guid().safeParse(id).success) return undefined;
     const detail = await this.#options.deadLetters.find(id);
-    return detail && this.#toJob(detail, { ...toJson(detail), data: { ...ticketData(detail), payload: detail.payload } }, (act) => this.#gate.run(act));
+    return (
+      detail &&
+      this.#toJob(detail, { ...toJson(detail), data: { ...ticketData(detail), payload: detail.payload } }, (act) =>
+        this.#gate.run(act),
+      )
+    );
   }
 
   /** What the attempts logged, where the queue still has it, and what Postgres knows of the steps and earlier replays. */
@@ -113,7 +136,11 @@ export class DeadLetterAdapter extends BaseAdapter {
 
   async #discard(view: DeadLetterView): Promise<void> {
     const { jobId, generation } = view;
-    await this.#options.administration.discard(jobId, { actor: currentOperator(), generation, reason: 'removed in Bull Board' });
+    await this.#options.administration.discard(jobId, {
+      actor: currentOperator(),
+      generation,
+      reason: 'removed in Bull Board',
+    });
     await this.#forgetTicket(view);
   }
 
@@ -152,10 +179,14 @@ export class DeadLetterAdapter extends BaseAdapter {
   getGlobalConcurrency = (): Promise<null> => Promise.resolve(null);
   setGlobalConcurrency = (): Promise<void> => Promise.reject(refused());
   getRedisInfo = (): Promise<null> => Promise.resolve(null);
-  getMetrics = (): Promise<QueueMetrics> => Promise.resolve({ meta: { count: 0, prevTS: 0, prevCount: 0 }, data: [], count: 0 });
+  getMetrics = (): Promise<QueueMetrics> =>
+    Promise.resolve({ meta: { count: 0, prevTS: 0, prevCount: 0 }, data: [], count: 0 });
 }
 
-const refused = () => new SynapError('forbidden', 'not an act on dead letters', { publicMessage: 'Dead letters can be retried or removed.' });
+const refused = () =>
+  new SynapError('forbidden', 'not an act on dead letters', {
+    publicMessage: 'Dead letters can be retried or removed.',
+  });
 
 function ticketData({ jobId, queue, userId, aggregateId, requestId, correlationId, fingerprint }: DeadLetterView) {
   return { eventId: jobId, type: queue, userId, aggregateId, requestId, correlationId, fingerprint };
@@ -182,6 +213,6 @@ function toJson(view: DeadLetterView): QueueJobJson {
 function describeRecord({ steps, history }: DeadLetterDetail): string[] {
   return [
     ...steps.map(({ name, at }) => `${at.toISOString()} step "${name}" is recorded; a retry keeps its result`),
-    ...history.map(({ at, action, actor, ...rest }) => `${String(at)} ${String(action)} by ${String(actor)} ${JSON.stringify(rest)}`),
+    ...history.map(({ at, action, actor, ...rest }) => `${at} ${action} by ${actor} ${JSON.stringify(rest)}`),
   ];
 }

@@ -25,7 +25,18 @@ export interface DeadLetterDetail extends DeadLetterView {
   /** The event's data, or its size where that is too much to show. */
   readonly payload: Json;
   readonly steps: readonly { readonly name: string; readonly at: Date }[];
-  readonly history: readonly Record<string, Json>[];
+  /** What operators did to it before. */
+  readonly history: readonly HistoryEntry[];
+}
+
+/** As JobAdministration writes it. */
+export interface HistoryEntry {
+  readonly at: string;
+  readonly action: string;
+  readonly actor: string;
+  readonly mode?: string;
+  readonly reason?: string;
+  readonly generation?: number;
 }
 
 /** A page shows payloads up to this size. */
@@ -41,26 +52,48 @@ export class DeadLetters {
 
   /** The number of open ones, counted no further than `limit`. */
   async count(limit: number): Promise<number> {
-    const counted = this.#sql.selectFrom('dead_letters').select('jobId').where('state', '=', 'open').limit(limit).as('counted');
-    const { n } = await this.#sql.selectFrom(counted).select(sql<number>`count(*)`.as('n')).executeTakeFirstOrThrow();
+    const counted = this.#sql
+      .selectFrom('dead_letters')
+      .select('jobId')
+      .where('state', '=', 'open')
+      .limit(limit)
+      .as('counted');
+    const { n } = await this.#sql
+      .selectFrom(counted)
+      .select(sql<number>`count(*)`.as('n'))
+      .executeTakeFirstOrThrow();
     return n;
   }
 
   async list(offset: number, limit: number): Promise<DeadLetterView[]> {
-    const rows = await this.#select().orderBy('d.createdAt', 'desc').orderBy('d.jobId').offset(offset).limit(limit).execute();
+    const rows = await this.#select()
+      .orderBy('d.createdAt', 'desc')
+      .orderBy('d.jobId')
+      .offset(offset)
+      .limit(limit)
+      .execute();
     return rows.map(toView);
   }
 
   async find(jobId: string): Promise<DeadLetterDetail | undefined> {
     const row = await this.#select()
-      .select(sql<Json>`CASE WHEN octet_length(e.data::text) <= ${maxPayloadBytes} THEN e.data
-                             ELSE to_jsonb(octet_length(e.data::text) || ' bytes; too long to show here') END`.as('payload'))
+      .select(
+        sql<Json>`CASE WHEN octet_length(e.data::text) <= ${maxPayloadBytes} THEN e.data
+                             ELSE to_jsonb(octet_length(e.data::text) || ' bytes; too long to show here') END`.as(
+          'payload',
+        ),
+      )
       .select('d.history')
       .where('d.jobId', '=', jobId)
       .executeTakeFirst();
     if (row === undefined) return undefined;
-    const steps = await this.#sql.selectFrom('steps').select(['name', 'createdAt as at']).where('jobId', '=', jobId).orderBy('createdAt').execute();
-    return { ...toView(row), payload: row.payload, steps, history: row.history as Record<string, Json>[] };
+    const steps = await this.#sql
+      .selectFrom('steps')
+      .select(['name', 'createdAt as at'])
+      .where('jobId', '=', jobId)
+      .orderBy('createdAt')
+      .execute();
+    return { ...toView(row), payload: row.payload, steps, history: row.history as HistoryEntry[] };
   }
 
   #select() {
@@ -68,7 +101,17 @@ export class DeadLetters {
       .selectFrom('dead_letters as d')
       .innerJoin('events as e', 'e.id', 'd.jobId')
       .innerJoin('jobs as j', 'j.id', 'd.jobId')
-      .select(['d.jobId', 'd.queue', 'd.generation', 'd.attempts', 'd.error', 'd.fingerprint', 'd.createdAt as died', 'e.timestamp as accepted', 'j.startedAt as started'])
+      .select([
+        'd.jobId',
+        'd.queue',
+        'd.generation',
+        'd.attempts',
+        'd.error',
+        'd.fingerprint',
+        'd.createdAt as died',
+        'e.timestamp as accepted',
+        'j.startedAt as started',
+      ])
       .select(['e.userId', 'e.aggregateId', 'e.requestId', 'e.correlationId'])
       .where('d.state', '=', 'open');
   }
@@ -81,10 +124,29 @@ type Row = Omit<DeadLetterView, 'error' | 'diedAt' | 'acceptedAt' | 'startedAt'>
   readonly started: Date | null;
 };
 
-function toView({ jobId, queue, generation, attempts, error, fingerprint, died, accepted, started, ...event }: Row): DeadLetterView {
+function toView({
+  jobId,
+  queue,
+  generation,
+  attempts,
+  error,
+  fingerprint,
+  died,
+  accepted,
+  started,
+  ...event
+}: Row): DeadLetterView {
   const { userId, aggregateId, requestId, correlationId } = event;
   return {
-    ...{ jobId, queue, generation, attempts, fingerprint, userId, aggregateId, requestId, correlationId },
+    jobId,
+    queue,
+    generation,
+    attempts,
+    fingerprint,
+    userId,
+    aggregateId,
+    requestId,
+    correlationId,
     error: error as DeadLetterView['error'],
     diedAt: died.getTime(),
     acceptedAt: accepted.getTime(),

@@ -63,7 +63,11 @@ export class LiveQueueAdapter extends BullMQAdapter {
   }
 
   override async promoteAll(): Promise<void> {
-    await this.#each('delayed', () => true, (job) => this.#runAgain(job, 'promote'));
+    await this.#each(
+      'delayed',
+      () => true,
+      (job) => this.#runAgain(job, 'promote'),
+    );
   }
 
   override async pause(): Promise<void> {
@@ -91,7 +95,9 @@ export class LiveQueueAdapter extends BullMQAdapter {
   async #runAgain(job: Job, how: 'retry' | 'promote'): Promise<void> {
     const ticket = ticketOf(job);
     if (ticket === undefined) {
-      throw new SynapError('not_found', `no job of Synap: ${job.id}`, { publicMessage: 'This is no job of Synap; it can only be removed.' });
+      throw new SynapError('not_found', `no job of Synap: ${job.id}`, {
+        publicMessage: 'This is no job of Synap; it can only be removed.',
+      });
     }
     const { administration } = this.#options;
     const acting = { actor: currentOperator(), generation: ticket.generation };
@@ -128,22 +134,27 @@ export class LiveQueueAdapter extends BullMQAdapter {
       await this.#gate.run(act);
       return true;
     } catch (thrown) {
-      if (!(thrown instanceof SynapError) || (thrown.code !== 'job_state_conflict' && thrown.code !== 'not_found')) throw thrown;
+      if (!(thrown instanceof SynapError) || (thrown.code !== 'job_state_conflict' && thrown.code !== 'not_found'))
+        throw thrown;
       this.#options.logger.debug({ err: thrown }, 'skipped: the job has moved on');
       return false;
     }
   }
 
   /** What is acted on leaves the list, so the next page begins behind what was left alone. */
-  async #each(status: Statuses[number], applies: (job: Job) => boolean, act: (job: Job) => Promise<void>): Promise<void> {
+  async #each(
+    status: Statuses[number],
+    applies: (job: Job) => boolean,
+    act: (job: Job) => Promise<void>,
+  ): Promise<void> {
     const seen = new Set<string | undefined>();
-    for (let left = 0; seen.size < maxPerPress; ) {
+    for (let left = 0; seen.size < maxPerPress;) {
       const page = await super.getJobs([status], left, left + pageSize - 1);
       const fresh = page.filter((job) => !seen.has(job.id));
       if (fresh.length === 0) return;
       for (const job of fresh) seen.add(job.id);
-      const gone = await Promise.all(fresh.map((job) => applies(job) && this.#attempt(() => act(job))));
-      left += gone.filter((isGone) => !isGone).length;
+      const gone = await Promise.all(fresh.filter(applies).map((job) => this.#attempt(() => act(job))));
+      left += fresh.length - gone.filter(Boolean).length;
     }
   }
 }

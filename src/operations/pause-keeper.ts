@@ -37,7 +37,11 @@ export class PauseKeeper {
 
   async runOnce(): Promise<void> {
     const { backend, queues, sql } = this.#options;
-    const settings = await sql.selectFrom('queue_settings').select(['queue', 'isPaused']).where('queue', 'in', queues).execute();
+    const settings = await sql
+      .selectFrom('queue_settings')
+      .select(['queue', 'isPaused'])
+      .where('queue', 'in', queues)
+      .execute();
     await Promise.all(settings.map(({ queue, isPaused }) => setPaused(backend.queue(queue), isPaused)));
   }
 }

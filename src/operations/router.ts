@@ -56,7 +56,13 @@ function serveStyles(css: string): RequestHandler {
 }
 
 const policy = (directives: Record<string, string>): string =>
-  Object.entries({ 'default-src': "'none'", 'base-uri': "'none'", 'form-action': "'self'", 'frame-ancestors': "'none'", ...directives })
+  Object.entries({
+    'default-src': "'none'",
+    'base-uri': "'none'",
+    'form-action': "'self'",
+    'frame-ancestors': "'none'",
+    ...directives,
+  })
     .map(([name, value]) => `${name} ${value}`)
     .join('; ');
 
@@ -74,7 +80,12 @@ const boardPolicy = policy({
 });
 
 const pageHeaders: RequestHandler = (_req, res, next) => {
-  res.set({ 'Content-Security-Policy': pagePolicy, 'Cache-Control': 'no-store', 'X-Frame-Options': 'DENY', 'X-Content-Type-Options': 'nosniff' });
+  res.set({
+    'Content-Security-Policy': pagePolicy,
+    'Cache-Control': 'no-store',
+    'X-Frame-Options': 'DENY',
+    'X-Content-Type-Options': 'nosniff',
+  });
   // A stricter policy than this would send forms with "Origin: null".
   res.set('Referrer-Policy', 'same-origin');
   next();

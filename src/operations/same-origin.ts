@@ -10,7 +10,12 @@ const reading = new Set(['GET', 'HEAD', 'OPTIONS']);
  */
 export const requireSameOrigin: RequestHandler = (req, _res, next) => {
   if (reading.has(req.method) || isSameOrigin(req)) next();
-  else next(new SynapError('forbidden', `cross-origin ${req.method}`, { publicMessage: 'This must come from the page itself.' }));
+  else
+    next(
+      new SynapError('forbidden', `cross-origin ${req.method}`, {
+        publicMessage: 'This must come from the page itself.',
+      }),
+    );
 };
 
 function isSameOrigin(req: Request): boolean {

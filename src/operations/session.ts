@@ -23,7 +23,9 @@ export interface Sessions {
  * and from the credentials, so that a new password ends the sessions of the old one.
  */
 export function createSessions(secret: string, operator: OperatorCredentials, now: () => number): Sessions {
-  const key = createHmac('sha256', secret).update(JSON.stringify([audience, operator.name, operator.password])).digest();
+  const key = createHmac('sha256', secret)
+    .update(JSON.stringify([audience, operator.name, operator.password]))
+    .digest();
   return {
     accepts(name, password) {
       const isName = equal(name, operator.name);
@@ -43,7 +45,12 @@ export function createSessions(secret: string, operator: OperatorCredentials, no
     async read(session) {
       if (session === undefined) return undefined;
       try {
-        const options = { algorithms: ['HS256'], audience, requiredClaims: ['sub', 'exp'], currentDate: new Date(now()) };
+        const options = {
+          algorithms: ['HS256'],
+          audience,
+          requiredClaims: ['sub', 'exp'],
+          currentDate: new Date(now()),
+        };
         const { payload } = await jwtVerify(session, key, options);
         return payload.sub;
       } catch {

@@ -1,21 +1,31 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { MemoryStore } from 'express-rate-limit';
 import { operator, signIn, startOperations, type Operations } from '../../test/support/operations.js';
 import { createTokens } from '../platform/tokens.js';
 import { createSessions, sessionSeconds } from './session.js';
 
 let own: Operations;
+const attempts = new MemoryStore();
 
-beforeEach(async () => {
-  own = await startOperations('redis');
+beforeAll(async () => {
+  own = await startOperations('redis', { attempts });
 });
 
-afterEach(() => own.close());
+beforeEach(async () => {
+  await attempts.resetAll();
+  await own.testDatabase.pool.query('TRUNCATE audit_log');
+});
+
+afterAll(() => own.close());
 
 const page = { Accept: 'text/html,application/xhtml+xml' };
-const look = (path: string, headers: Record<string, string> = {}) => own.api.call(path, { headers, redirect: 'manual' });
+const look = (path: string, headers: Record<string, string> = {}) =>
+  own.api.call(path, { headers, redirect: 'manual' });
 
 async function acts(): Promise<string[]> {
-  const { rows } = await own.testDatabase.pool.query<{ actor: string; action: string }>(`SELECT actor, action FROM audit_log ORDER BY at`);
+  const { rows } = await own.testDatabase.pool.query<{ actor: string; action: string }>(
+    `SELECT actor, action FROM audit_log ORDER BY at`,
+  );
   return rows.map(({ actor, action }) => `${actor} ${action}`);
 }
 
@@ -81,14 +91,17 @@ describe('signing in', () => {
     for (let attempt = 0; attempt < 7; attempt++) expect((await signIn(own.api)).response.status).toBe(303);
   });
 
-  test.each(['https://evil.example/admin/queues', '//evil.example', '/admin/queues/../../x', '/elsewhere', '/admin/queuesx'])(
-    'never leads to %s',
-    async (next) => {
-      const body = new URLSearchParams({ ...operator, next });
-      const answer = await own.api.call('/admin/sign-in', { method: 'POST', redirect: 'manual', body });
-      expect(answer.headers.get('location')).toBe('/admin/queues');
-    },
-  );
+  test.each([
+    'https://evil.example/admin/queues',
+    '//evil.example',
+    '/admin/queues/../../x',
+    '/elsewhere',
+    '/admin/queuesx',
+  ])('never leads to %s', async (next) => {
+    const body = new URLSearchParams({ ...operator, next });
+    const answer = await own.api.call('/admin/sign-in', { method: 'POST', redirect: 'manual', body });
+    expect(answer.headers.get('location')).toBe('/admin/queues');
+  });
 
   test.each<[string, Record<string, string>]>([
     ['another origin', { Origin: 'https://evil.example' }],
@@ -96,7 +109,12 @@ describe('signing in', () => {
     ['a sibling subdomain', { 'Sec-Fetch-Site': 'same-site' }],
     ['another site', { 'Sec-Fetch-Site': 'cross-site' }],
   ])('from %s is refused', async (_name, headers) => {
-    const answer = await own.api.call('/admin/sign-in', { method: 'POST', redirect: 'manual', body: new URLSearchParams(operator), headers });
+    const answer = await own.api.call('/admin/sign-in', {
+      method: 'POST',
+      redirect: 'manual',
+      body: new URLSearchParams(operator),
+      headers,
+    });
     expect(answer.status).toBe(403);
     expect(answer.headers.get('set-cookie')).toBeNull();
   });
@@ -119,7 +137,11 @@ test('signing out takes the cookie away, is noted, and needs more than a link', 
   const asked = await look('/admin/sign-out', { Cookie: cookie, ...page });
   expect(await asked.text()).toContain('<form method="post" action="/admin/sign-out">');
   expect(asked.headers.get('set-cookie')).toBeNull();
-  const answer = await own.api.call('/admin/sign-out', { method: 'POST', redirect: 'manual', headers: { Cookie: cookie, Origin: own.api.url } });
+  const answer = await own.api.call('/admin/sign-out', {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { Cookie: cookie, Origin: own.api.url },
+  });
   expect(answer.headers.get('set-cookie')).toMatch(/^synap_operator=; Path=\/admin; Expires=Thu, 01 Jan 1970/);
   expect(await acts()).toEqual(['olga operator.signed_in', 'olga operator.signed_out']);
 });
@@ -182,7 +204,9 @@ describe('a session', () => {
   test('that was altered is none', async () => {
     const sessions = createSessions('s', operator, at(start));
     const [header, , signature] = (await sessions.issue()).split('.');
-    const forged = Buffer.from(JSON.stringify({ sub: 'olga', aud: 'synap-operator', exp: 9_999_999_999 })).toString('base64url');
+    const forged = Buffer.from(JSON.stringify({ sub: 'olga', aud: 'synap-operator', exp: 9_999_999_999 })).toString(
+      'base64url',
+    );
     expect(await sessions.read(`${header}.${forged}.${signature}`)).toBeUndefined();
     expect(await sessions.read('nonsense')).toBeUndefined();
   });

@@ -34,13 +34,23 @@ const statement = {
  * seconds; a board that nobody watches costs nothing.
  */
 export class Waiting {
-  readonly #options: { readonly pool: pg.Pool; readonly queues: readonly string[]; readonly clock: Clock; readonly logger: Logger };
+  readonly #options: {
+    readonly pool: pg.Pool;
+    readonly queues: readonly string[];
+    readonly clock: Clock;
+    readonly logger: Logger;
+  };
   #rows = new Map<string, Row>();
   #isKnown = false;
   #freshUntil = 0;
   #reading: Promise<void> | undefined;
 
-  constructor(options: { readonly pool: pg.Pool; readonly queues: readonly string[]; readonly clock: Clock; readonly logger: Logger }) {
+  constructor(options: {
+    readonly pool: pg.Pool;
+    readonly queues: readonly string[];
+    readonly clock: Clock;
+    readonly logger: Logger;
+  }) {
     this.#options = options;
   }
 
@@ -77,4 +87,5 @@ export class Waiting {
   }
 }
 
-const count = (n: number): string => (n > countedUpTo ? `more than ${countedUpTo.toLocaleString('en')}` : n.toLocaleString('en'));
+const count = (n: number): string =>
+  n > countedUpTo ? `more than ${countedUpTo.toLocaleString('en')}` : n.toLocaleString('en');

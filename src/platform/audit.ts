@@ -15,6 +15,12 @@ export interface Act {
 export async function recordAct(sql: Sql, { actor, action, target, details }: Act): Promise<void> {
   await sql
     .insertInto('audit_log')
-    .values({ id: newId(), actor, action, target: target ?? null, details: details === undefined ? null : JSON.stringify(details) })
+    .values({
+      id: newId(),
+      actor,
+      action,
+      target: target ?? null,
+      details: details === undefined ? null : JSON.stringify(details),
+    })
     .execute();
 }

@@ -55,7 +55,9 @@ export async function acquireDeploymentLock(options: DeploymentLockOptions): Pro
     });
   };
 
-  await connect();
+  await connect().catch((thrown: unknown) => {
+    throw thrown instanceof SynapError ? thrown : outOfReach(options.databaseUrl, thrown);
+  });
   return {
     async release() {
       isReleased = true;
@@ -77,4 +79,11 @@ function refused(kind: DeploymentLockOptions['kind']): SynapError {
       ? 'another Synap process uses this database, and without REDIS_URL there can be only one; set REDIS_URL for all of them to run several'
       : 'a Synap process without REDIS_URL uses this database; stop it, or give it the same REDIS_URL';
   return new SynapError('start_failed', message, { publicMessage: message });
+}
+
+/** Host, port and name, never the password. */
+function outOfReach(databaseUrl: string, thrown: unknown): SynapError {
+  const { host, pathname } = new URL(databaseUrl);
+  const message = `PostgreSQL at ${host}${pathname} is out of reach: ${toError(thrown).message}`;
+  return new SynapError('start_failed', message, { publicMessage: message, cause: thrown });
 }

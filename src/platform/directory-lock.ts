@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { SynapError } from './errors.js';
 
@@ -21,7 +22,7 @@ export async function acquireDirectoryLock(file: string): Promise<DirectoryLock>
     if (await create(file, mine)) return { release: () => releaseOwn(file, mine) };
     const holder = await read(file);
     if (holder !== undefined && (await isAlive(holder))) {
-      throw new SynapError('start_failed', `another Synap (process ${pidOf(holder)}) is using ${file}`);
+      throw new SynapError('start_failed', `another Synap (process ${pidOf(holder)}) is using ${path.dirname(file)}`);
     }
     if (holder !== undefined) await discard(file, holder);
   }

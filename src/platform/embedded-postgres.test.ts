@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import { pino } from 'pino';
 import { watchChild } from '../../test/support/children.js';
@@ -15,6 +16,22 @@ const isRoot = process.getuid?.() === 0;
 let root: string;
 let directory: string;
 let running: EmbeddedPostgres[];
+
+// Everything here is synced to the disk, which is slow while other tests keep it busy.
+jest.setTimeout(60_000);
+
+// Made once and copied: most tests are about what comes after the first start.
+let madeRoot: string;
+beforeAll(async () => {
+  madeRoot = await mkdtemp(path.join(tmpdir(), 'synap-embedded-made-'));
+  await chmod(madeRoot, 0o711);
+  await (await startEmbeddedPostgres({ directory: path.join(madeRoot, 'postgres'), logger })).stop();
+});
+afterAll(() => rm(madeRoot, { recursive: true, force: true }));
+
+async function copyMade(): Promise<void> {
+  await promisify(execFile)('cp', ['-a', path.join(madeRoot, 'postgres'), directory]);
+}
 
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'synap-embedded-'));
@@ -71,6 +88,7 @@ describe('an embedded Postgres', () => {
   });
 
   test('is durable, in UTC and UTF-8, and reachable from this machine only', async () => {
+    await copyMade();
     const { databaseUrl } = await start();
     const settings = await query(
       databaseUrl,
@@ -88,6 +106,7 @@ describe('an embedded Postgres', () => {
   });
 
   test('has a password that only its owner can read', async () => {
+    await copyMade();
     const { databaseUrl } = await start();
     expect((await stat(path.join(directory, 'password'))).mode & 0o777).toBe(0o600);
     const url = new URL(databaseUrl);
@@ -96,6 +115,7 @@ describe('an embedded Postgres', () => {
   });
 
   test('goes to another port when its own was taken meanwhile', async () => {
+    await copyMade();
     const first = await start();
     await first.stop();
     const squatter = createServer().listen(Number(new URL(first.databaseUrl).port), '127.0.0.1');
@@ -118,6 +138,7 @@ describe('after a start that went wrong', () => {
   });
 
   test('the server of a killed Synap is ended, and its data is there', async () => {
+    await copyMade();
     const parent = spawn(process.execPath, ['--input-type=module', '-e', holdServer], {
       env: { ...process.env, DIRECTORY: directory, NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -135,6 +156,7 @@ describe('after a start that went wrong', () => {
   });
 
   test('a killed server recovers', async () => {
+    await copyMade();
     const first = await start();
     await query(first.databaseUrl, 'CREATE TABLE kept AS SELECT 42 AS answer');
     process.kill(await postmasterPid(), 'SIGKILL');
@@ -144,6 +166,7 @@ describe('after a start that went wrong', () => {
   });
 
   test('a stale pid file whose number another program has by now is no obstacle, and that program is left alone', async () => {
+    await copyMade();
     const first = await start();
     await first.stop();
     await writeFile(path.join(directory, 'data/postmaster.pid'), `${process.pid}\n${directory}\n`);
@@ -153,6 +176,7 @@ describe('after a start that went wrong', () => {
 });
 
 test('a second Synap in the same directory is told who has it', async () => {
+  await copyMade();
   await start();
   await expect(start()).rejects.toMatchObject({
     code: 'start_failed',

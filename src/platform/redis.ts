@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { SynapError, toError } from './errors.js';
 import type { Logger } from './logger.js';
 
 export type { Redis };
@@ -26,4 +27,26 @@ export function connectRedis(url: string, purpose: string, logger: Logger, optio
     isAway = false;
   });
   return redis;
+}
+
+/**
+ * One try to reach Redis, for a start that should say at once what is wrong.
+ * @throws SynapError `start_failed`
+ */
+export async function checkRedis(url: string): Promise<void> {
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 5_000, maxRetriesPerRequest: 0 });
+  let reason = 'does not answer';
+  redis.on('error', (error: Error) => {
+    reason = error.message;
+  });
+  try {
+    await redis.connect();
+    await redis.ping();
+  } catch (thrown) {
+    const { host } = new URL(url);
+    const message = `Redis at ${host} is out of reach: ${reason === 'does not answer' ? toError(thrown).message : reason}`;
+    throw new SynapError('start_failed', message, { publicMessage: message, cause: thrown });
+  } finally {
+    redis.disconnect();
+  }
 }

@@ -7,6 +7,7 @@ import { SynapError, toError } from '../platform/errors.js';
 import { Lifecycle } from '../platform/lifecycle.js';
 import { createLogger, type Logger } from '../platform/logger.js';
 import { applyMigrations } from '../platform/migrate.js';
+import { checkRedis } from '../platform/redis.js';
 import { version } from '../platform/version.js';
 import { migrateQueues } from '../queues/postgres-store.js';
 import { startApi } from './api.js';
@@ -63,6 +64,8 @@ async function prepareDatabase({ config, databaseUrl }: Provisions, lifecycle: L
   const lock = await acquireDeploymentLock({ databaseUrl, kind, clock: systemClock, logger, onLost });
   lifecycle.onStop('deployment lock', () => lock.release());
   if (config.isProduction) return;
+  // In production Redis may come back later: the api accepts without it. A developer rather hears of a wrong URL.
+  if (config.redis.url !== undefined) await checkRedis(config.redis.url);
   await applyMigrations({ databaseUrl, migrationsDir, logger, afterwards: () => migrateQueues(databaseUrl) });
 }
 

@@ -3,8 +3,7 @@ import { Executor } from '../execution/executor.js';
 import { Finishing } from '../execution/finishing.js';
 import { Fleet } from '../execution/fleet.js';
 import { WorkerRegistry } from '../execution/worker-registry.js';
-import { createAssistant } from '../features/conversations/create-assistant.js';
-import { createStorage } from '../features/files/create-storage.js';
+import { createServices } from '../features/services.js';
 import type { SynapNode } from './node.js';
 
 /** Takes jobs from every queue and runs their handlers. */
@@ -16,7 +15,7 @@ export async function startWorker(node: SynapNode): Promise<void> {
   await registry.start();
   lifecycle.onStop('worker registry', () => registry.stop());
 
-  const services = { storage: createStorage(config.storage, metrics), assistant: createAssistant(config.assistant, { sql: database.sql, metrics, clock }) };
+  const services = createServices(node);
   const claims = new Claims({ pool, workerId: registry.id });
   const finishing = new Finishing({ pool, publisher, onRunnable: fastPath.offer });
   const shutdown = new AbortController();

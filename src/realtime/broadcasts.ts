@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SynapError } from '../platform/errors.js';
-import { findUnstorable, isStorableText, type Json } from '../platform/text.js';
+import { findUnstorable, isStorableText } from '../platform/text.js';
 import type { NotificationStatus } from './contract.js';
 import type { NotificationDraft } from './notification-log.js';
 import type { NotificationLog } from './postgres-log.js';
@@ -59,7 +59,7 @@ export class Broadcasts {
 function toDraft(room: Room, { error, data, ...rest }: z.infer<typeof notificationSchema>): NotificationDraft {
   return {
     ...rest,
-    data: data as Json,
+    data,
     userId: room.userId,
     ...(room.requestId !== undefined && { requestId: room.requestId }),
     ...(error !== undefined && { error }),
@@ -86,10 +86,7 @@ const isUserId = (userId: string) => userId !== '' && userId.length <= 256 && is
 function check(notification: unknown): z.infer<typeof notificationSchema> {
   const parsed = notificationSchema.safeParse(notification);
   if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) => ({
-      path: path.join('.'),
-      message,
-    }));
+    const faults = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
     throw new SynapError('validation_failed', 'the notification is not valid', { faults });
   }
   const unstorable = findUnstorable(parsed.data);

@@ -1,7 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { connectClient, startRealtimeNode, type ConnectedClient, type RealtimeNode } from '../../test/support/realtime.js';
+import {
+  connectClient,
+  startRealtimeNode,
+  type ConnectedClient,
+  type RealtimeNode,
+} from '../../test/support/realtime.js';
 import { createRedisPrefix, redisUrl } from '../../test/support/redis.js';
 import type { CommittedEntry } from './publisher.js';
 import { roomKey, userRoom } from './rooms.js';
@@ -17,7 +22,12 @@ const entry = (seq: number, at = epoch): CommittedEntry => ({
   notification: {
     id: `n${seq}`,
     type: 'note.creation.completed',
-    data: { title: 'über 1 Notiz 🗒', list: [1, 2.5, null, true], nested: { empty: {}, none: [] }, long: 'x'.repeat(70_000) },
+    data: {
+      title: 'über 1 Notiz 🗒',
+      list: [1, 2.5, null, true],
+      nested: { empty: {}, none: [] },
+      long: 'x'.repeat(70_000),
+    },
     status: 'error',
     timestamp: '2026-11-22T00:00:00.000Z',
     requestId: 'req-1',
@@ -46,7 +56,11 @@ describe.each(['redis', 'local'] as const)('%s fan-out', (mode) => {
 
   beforeEach(async () => {
     prefix = createRedisPrefix();
-    node = await startRealtimeNode({ databaseUrl: database.url, prefix, redisUrl: mode === 'redis' ? redisUrl() : undefined });
+    node = await startRealtimeNode({
+      databaseUrl: database.url,
+      prefix,
+      redisUrl: mode === 'redis' ? redisUrl() : undefined,
+    });
     client = await connectClient(node, 'ada_#1');
     // The Redis subscription is in place once a probe comes through it.
     await node.backplane.check.run();
@@ -116,7 +130,10 @@ describe.each(['redis', 'local'] as const)('%s fan-out', (mode) => {
     // A probe first: the adapter's connection is known to be ready, and so is the socket's transport.
     await publish(batch([1]));
     await client.heard.count(1, 'probe');
-    expect([fanout.ephemeral(room, { event: 'progress', payload: progress }), fanout.ephemeral(room, { event: 'delta', payload: delta })]).toEqual([true, true]);
+    expect([
+      fanout.ephemeral(room, { event: 'progress', payload: progress }),
+      fanout.ephemeral(room, { event: 'delta', payload: delta }),
+    ]).toEqual([true, true]);
     await both;
     expect(frames).toEqual([progress, delta]);
   });

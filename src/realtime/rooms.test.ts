@@ -4,13 +4,16 @@ import { isRoomKey, parseRoomKey, requestRoom, resolveRoom, roomKey, userRoom, w
 const strangeUsers = ['ada', 'a_b', 'a:b', 'a#b', 'auth0|5f', 'ü@x.org', "o'neil (jr)*!", '%5F', '../..', '{tag}'];
 
 describe('keys', () => {
-  test.each(strangeUsers)('a key of %j holds nothing that is special to keys, channels or cluster hash tags, and is read back', (user) => {
-    for (const room of [userRoom(user), requestRoom(user, 'req-1'), requestRoom(user, 'a:b_c.d')]) {
-      expect(roomKey(room)).toMatch(/^[ur](:[A-Za-z0-9.~%-]+){1,2}$/);
-      expect(parseRoomKey(roomKey(room))).toEqual(room);
-      expect(isRoomKey(roomKey(room))).toBe(true);
-    }
-  });
+  test.each(strangeUsers)(
+    'a key of %j holds nothing that is special to keys, channels or cluster hash tags, and is read back',
+    (user) => {
+      for (const room of [userRoom(user), requestRoom(user, 'req-1'), requestRoom(user, 'a:b_c.d')]) {
+        expect(roomKey(room)).toMatch(/^[ur](:[A-Za-z0-9.~%-]+){1,2}$/);
+        expect(parseRoomKey(roomKey(room))).toEqual(room);
+        expect(isRoomKey(roomKey(room))).toBe(true);
+      }
+    },
+  );
 
   test('no two rooms share a key', () => {
     const rooms = strangeUsers.flatMap((user) => [userRoom(user), requestRoom(user, 'x'), requestRoom(user, 'x_y')]);

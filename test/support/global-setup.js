@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -24,6 +25,7 @@ export default async function globalSetup({ rootDir }) {
   globalThis.synapTestCleanUp = cleanUp;
   process.env.SYNAP_TEST_HOME = home;
   // Ctrl-C leaves out Jest's teardown; what was started listens for the end of this process.
+  process.once('exit', () => rmSync(home, { recursive: true, force: true, maxRetries: 3 }));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
 
   if (!process.env.TEST_DATABASE_URL) {

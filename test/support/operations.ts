@@ -42,7 +42,11 @@ export async function startAdministration() {
 /** A job in the state that a real one would be in, and its event; a dead one with its dead letter. */
 export async function seedJob(
   { pool }: Pick<TestDatabase, 'pool'>,
-  { state, runAt = 'now()', userId = 'ursula' }: { readonly state: string; readonly runAt?: string; readonly userId?: string },
+  {
+    state,
+    runAt = 'now()',
+    userId = 'ursula',
+  }: { readonly state: string; readonly runAt?: string; readonly userId?: string },
 ): Promise<SeededJob> {
   const id = newId();
   const ended = ['completed', 'dead', 'cancelled'].includes(state);
@@ -56,7 +60,11 @@ export async function seedJob(
     [id, state, userId],
   );
   if (state === 'dead') {
-    const error = { code: 'handler_failed', message: 'the disk is full', stack: 'Error: the disk is full\n    at write (notes.ts:1:1)' };
+    const error = {
+      code: 'handler_failed',
+      message: 'the disk is full',
+      stack: 'Error: the disk is full\n    at write (notes.ts:1:1)',
+    };
     await pool.query(
       `INSERT INTO dead_letters ("jobId", queue, "userId", generation, attempts, fingerprint, error) VALUES ($1, '${queue}', $3, 1, 3, 'f', $2)`,
       [id, JSON.stringify(error), userId],
@@ -88,19 +96,50 @@ export async function startOperations(mode: Mode, options: Partial<OperationsOpt
   const { testDatabase, database, administration, published } = await startAdministration();
   if (mode === 'postgres') await migrateQueues(testDatabase.url);
   const store =
-    mode === 'redis' ? createRedisStore(redisUrl(), createRedisPrefix(), logger) : createPostgresStore(testDatabase.url, 2, logger);
+    mode === 'redis'
+      ? createRedisStore(redisUrl(), createRedisPrefix(), logger)
+      : createPostgresStore(testDatabase.url, 2, logger);
   const backend = new BullMqBackend(store, systemClock, logger);
-  await eventually(() => backend.ping().then(() => true, () => undefined), 'the queue store');
+  await eventually(
+    () =>
+      backend.ping().then(
+        () => true,
+        () => undefined,
+      ),
+    'the queue store',
+  );
   const path = '/admin';
-  const common = { path, backend, queues: [queue, 'task.creation.requested'], administration, database, operator, clock: systemClock, logger };
-  const router = createOperationsRouter({ ...common, secret: 'a secret of the tests', environment: 'test', isProduction: false, ...options });
+  const common = {
+    path,
+    backend,
+    queues: [queue, 'task.creation.requested'],
+    administration,
+    database,
+    operator,
+    clock: systemClock,
+    logger,
+  };
+  const router = createOperationsRouter({
+    ...common,
+    secret: 'a secret of the tests',
+    environment: 'test',
+    isProduction: false,
+    ...options,
+  });
   const api = await startApi({ databaseUrl: testDatabase.url, deps: { mounts: [{ path, router }] } });
   const enqueue = async ({ id }: SeededJob, delayMs = 0) => {
     const data = { eventId: id, type: queue, userId: 'ursula', requestId: 'req-1', correlationId: 'req-1' };
     await backend.enqueue(queue, [{ jobId: id, generation: 1, priority: 10, runAt: Date.now() + delayMs, data }]);
   };
   return {
-    ...{ api, testDatabase, database, administration, backend, published, queue, enqueue },
+    api,
+    testDatabase,
+    database,
+    administration,
+    backend,
+    published,
+    queue,
+    enqueue,
     fail: async (job) => {
       await enqueue(job);
       await failNext(backend, job);

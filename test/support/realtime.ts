@@ -19,8 +19,10 @@ import type {
 } from '../../src/realtime/contract.js';
 import { OrderedPublisher } from '../../src/realtime/ordered-publisher.js';
 import { NotificationLog } from '../../src/realtime/postgres-log.js';
+import type { CommittedEntry } from '../../src/realtime/publisher.js';
 import { createRedisBackplane } from '../../src/realtime/redis-backplane.js';
 import { createRealtimeServer } from '../../src/realtime/server.js';
+import { createRedisPrefix, redisUrl as sharedRedisUrl } from './redis.js';
 import { Collected, nextEvent, within } from './signals.js';
 
 export const silent = pino({ level: 'silent' });
@@ -40,8 +42,13 @@ export type RealtimeNode = Awaited<ReturnType<typeof startRealtimeNode>>;
 /** A process' realtime parts, as the composition root joins them: log, publisher, backplane and a listening server. */
 export async function startRealtimeNode(options: NodeOptions) {
   const { databaseUrl, redisUrl, prefix = 'synap', clock = systemClock } = options;
-  const database = createDatabase(databaseUrl, { url: databaseUrl, poolMin: 0, poolMax: 5, idleTimeoutMs: 10_000 }, silent);
-  const connect = (purpose: string, more?: { maxRetriesPerRequest: number }) => connectRedis(redisUrl ?? '', purpose, silent, more);
+  const database = createDatabase(
+    databaseUrl,
+    { url: databaseUrl, poolMin: 0, poolMax: 5, idleTimeoutMs: 10_000 },
+    silent,
+  );
+  const connect = (purpose: string, more?: { maxRetriesPerRequest: number }) =>
+    connectRedis(redisUrl ?? '', purpose, silent, more);
   const backplane =
     redisUrl === undefined ? createLocalBackplane() : createRedisBackplane({ connect, prefix, logger: silent, clock });
   const log = new NotificationLog(database);
@@ -89,7 +96,12 @@ export async function connectClient(node: { readonly url: string }, userId: stri
 }
 
 export function openClient(node: { readonly url: string }, auth: Record<string, unknown>): ConnectedClient {
-  const socket: Client = connectSocket(node.url, { auth, transports: ['websocket'], reconnectionDelay: 50, forceNew: true });
+  const socket: Client = connectSocket(node.url, {
+    auth,
+    transports: ['websocket'],
+    reconnectionDelay: 50,
+    forceNew: true,
+  });
   const heard = new Collected<WireNotification>();
   socket.on('notification', heard.add);
   const ask = (event: string, message: unknown) =>
@@ -104,4 +116,62 @@ export function openClient(node: { readonly url: string }, auth: Record<string, 
       return answer;
     },
   };
+}
+
+let names = 0;
+/** Names of users that no other test has. */
+export const userNames = (prefix: string) => (): string => `${prefix}-${++names}`;
+
+/** One node and its clients, for tests that look at a server from outside. */
+export class RealtimeStage {
+  readonly #databaseUrl: string;
+  readonly #clients: ConnectedClient[] = [];
+  #node: RealtimeNode | undefined;
+
+  constructor(databaseUrl: string) {
+    this.#databaseUrl = databaseUrl;
+  }
+
+  get node(): RealtimeNode {
+    if (this.#node === undefined) throw new Error('the stage has not started');
+    return this.#node;
+  }
+
+  async start(mode: 'redis' | 'local', more: Partial<NodeOptions> = {}): Promise<void> {
+    const url = mode === 'redis' ? sharedRedisUrl() : undefined;
+    const prefix = createRedisPrefix();
+    this.#node = await startRealtimeNode({ databaseUrl: this.#databaseUrl, prefix, redisUrl: url, ...more });
+    await this.#node.backplane.check.run();
+  }
+
+  async close(): Promise<void> {
+    for (const { socket } of this.#clients.splice(0)) socket.disconnect();
+    await this.#node?.close();
+    this.#node = undefined;
+  }
+
+  async connect(userId: string): Promise<ConnectedClient> {
+    return this.#keep(await connectClient(this.node, userId));
+  }
+
+  open(auth: Record<string, unknown>): ConnectedClient {
+    return this.#keep(openClient(this.node, auth));
+  }
+
+  /** A notification as a finished job leaves it: committed, then published. */
+  async say(userId: string, n: number, requestId?: string): Promise<readonly CommittedEntry[]> {
+    const draft = { type: 'test.said', status: 'success' as const, data: { n }, userId };
+    const entries = await this.node.log.append({ ...draft, ...(requestId !== undefined && { requestId }) });
+    this.node.publisher.publish(entries);
+    return entries;
+  }
+
+  async sayMany(userId: string, count: number): Promise<void> {
+    for (let n = 1; n <= count; n++) await this.say(userId, n);
+  }
+
+  #keep(client: ConnectedClient): ConnectedClient {
+    this.#clients.push(client);
+    return client;
+  }
 }

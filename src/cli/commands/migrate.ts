@@ -20,12 +20,22 @@ export function addMigrate(program: Command, context: CommandContext): void {
     .action(async (_options: unknown, command: Command) => {
       const { databaseUrl } = await settingsOf(context, command);
       if (databaseUrl === undefined) {
-        throw new CliError('no_database', 'No database is known here.', 'Set DATABASE_URL, or start Synap with bin/start, which migrates by itself.');
+        throw new CliError(
+          'no_database',
+          'No database is known here.',
+          'Set DATABASE_URL, or start Synap with bin/start, which migrates by itself.',
+        );
       }
       // The names are this command's result; warnings of the database's state go where errors go.
       const logger = createLogger({ level: 'silent', pretty: false });
-      const applied = await applyMigrations({ databaseUrl, migrationsDir, logger, afterwards: () => migrateQueues(databaseUrl) });
-      const text = applied.length === 0 ? 'The database is up to date.' : applied.map((name) => `applied ${name}`).join('\n');
+      const applied = await applyMigrations({
+        databaseUrl,
+        migrationsDir,
+        logger,
+        afterwards: () => migrateQueues(databaseUrl),
+      });
+      const text =
+        applied.length === 0 ? 'The database is up to date.' : applied.map((name) => `applied ${name}`).join('\n');
       outputOf(context, command).print({ applied }, text);
     });
 }

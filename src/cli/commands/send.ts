@@ -56,7 +56,8 @@ Examples:
         ...(options.priority !== undefined && { priority: options.priority }),
         ...(options.delay !== undefined && { delayMs: options.delay }),
       };
-      if (options.wait === true) return sendAndWait(context, command, { url, token, event, timeoutMs: options.timeout });
+      if (options.wait === true)
+        return sendAndWait(context, command, { url, token, event, timeoutMs: options.timeout });
       const sentAt = performance.now();
       const accepted = await postEvent(url, token, event);
       outputOf(context, command).print(accepted, acceptedText(accepted, performance.now() - sentAt));
@@ -74,7 +75,11 @@ interface Sending {
   readonly timeoutMs: number;
 }
 
-async function sendAndWait(context: CommandContext, command: Command, { url, token, event, timeoutMs }: Sending): Promise<void> {
+async function sendAndWait(
+  context: CommandContext,
+  command: Command,
+  { url, token, event, timeoutMs }: Sending,
+): Promise<void> {
   const view = new WaitView(context.terminal, outputOf(context, command));
   const end = Promise.withResolvers<WireNotification>();
   const live = await Live.connect({
@@ -110,13 +115,18 @@ function late(event: OutgoingEvent, timeoutMs: number): CliError {
   return new CliError('timeout', `No end within ${showDuration(timeoutMs)}.`, goesOn(event));
 }
 
-const goesOn = ({ requestId }: OutgoingEvent): string => `It goes on without you: synap tail --room request_${requestId}, or GET /v1/requests/${requestId}.`;
+const goesOn = ({ requestId }: OutgoingEvent): string =>
+  `It goes on without you: synap tail --room request_${requestId}, or GET /v1/requests/${requestId}.`;
 
 async function textOf(argument: string, context: CommandContext): Promise<string> {
   if (argument === '-') return context.readInput();
   if (!argument.startsWith('@')) return argument;
   return readFile(argument.slice(1), 'utf8').catch(() => {
-    throw new CliError('no_file', `The file ${argument.slice(1)} cannot be read.`, 'Give the data as JSON, or @ and a path from here.');
+    throw new CliError(
+      'no_file',
+      `The file ${argument.slice(1)} cannot be read.`,
+      'Give the data as JSON, or @ and a path from here.',
+    );
   });
 }
 
@@ -125,6 +135,10 @@ function parseJson(text: string): unknown {
     return JSON.parse(text) as unknown;
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new CliError('malformed_json', `The data is not JSON: ${reason}.`, `Quote it for the shell: '{"title":"Hello"}'.`);
+    throw new CliError(
+      'malformed_json',
+      `The data is not JSON: ${reason}.`,
+      `Quote it for the shell: '{"title":"Hello"}'.`,
+    );
   }
 }

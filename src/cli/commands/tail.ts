@@ -43,7 +43,8 @@ Examples:
           left -= 1;
           if (left === 0) end.resolve();
         },
-        onConnection: (isConnected) => err(style.faint(isConnected ? 'connected again\n' : 'connection lost, trying again\n')),
+        onConnection: (isConnected) =>
+          err(style.faint(isConnected ? 'connected again\n' : 'connection lost, trying again\n')),
         onEnd: end.reject,
       });
       try {

@@ -12,7 +12,9 @@ export function addToken(program: Command, context: CommandContext): void {
   program
     .command('token')
     .summary('make a token for a user')
-    .description('Makes a token that signs in as a user: HS256, signed with JWT_SECRET, the user id in the claim "sub".')
+    .description(
+      'Makes a token that signs in as a user: HS256, signed with JWT_SECRET, the user id in the claim "sub".',
+    )
     .requiredOption('--user <id>', 'the user id')
     .option('--expires <time>', 'how long it is good for: 30m, 1h, 7d', parseDuration, 3_600_000)
     .addHelpText(

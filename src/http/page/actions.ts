@@ -1,6 +1,15 @@
 import type { Api } from './api.js';
 import { ApiError } from './api.js';
-import { messageFrom, noteFrom, pageFrom, projectFrom, taskFrom, threadFrom, type Message, type Task } from './core/entities.js';
+import {
+  messageFrom,
+  noteFrom,
+  pageFrom,
+  projectFrom,
+  taskFrom,
+  threadFrom,
+  type Message,
+  type Task,
+} from './core/entities.js';
 import { accepted, newRequest, refused, type Request } from './core/requests.js';
 import { addPage, upsert, type Collection, type State } from './core/state.js';
 import type { Store } from './core/store.js';
@@ -66,7 +75,7 @@ export class Actions {
       this.#store.update((state) => ({ ...state, completing: { ...state.completing, [id]: how } }));
     mark('pending');
     try {
-      await this.#request('task.completion.requested', title, { taskId: id }, { subjectId: id });
+      await this.#request('task.completion.requested', title, { taskId: id });
     } catch (thrown) {
       mark({ failed: reasonOf(thrown) });
     }
@@ -142,16 +151,15 @@ export class Actions {
     type: string,
     label: string,
     data: Readonly<Record<string, unknown>>,
-    given: { readonly requestId?: string; readonly aggregateId?: string; readonly subjectId?: string } = {},
+    given: { readonly requestId?: string; readonly aggregateId?: string } = {},
   ): Promise<void> {
     const requestId = given.requestId ?? crypto.randomUUID();
     const room = `request_${requestId}`;
-    const added = newRequest({ id: requestId, type, label, subjectId: given.subjectId }, performance.now());
+    const added = newRequest({ id: requestId, type, label }, performance.now());
     this.#store.update((state) => ({ ...state, requests: [added, ...state.requests].slice(0, maxRequests) }));
     await this.#realtime.listen(room, 'beginning');
     try {
-      const { aggregateId } = given;
-      await this.#api.send({ type, requestId, data, ...(aggregateId !== undefined && { aggregateId }) });
+      await this.#api.send({ type, ...given, requestId, data });
       this.#change(requestId, (request) => accepted(request, performance.now()));
     } catch (thrown) {
       this.#realtime.leave(room);
@@ -171,8 +179,22 @@ export class Actions {
     this.#store.update((state) => {
       const messages: Collection<Message> = state.messages[threadId] ?? { status: 'ready', items: [] };
       const createdAt = after(messages.items[0]?.createdAt);
-      const own: Message = { id: `message:${requestId}`, role: 'user', content, createdAt, state: 'sending', requestId };
-      const answer: Message = { ...own, id: `answer:${requestId}`, role: 'assistant', content: '', createdAt: after(createdAt), state: 'streaming' };
+      const own: Message = {
+        id: `message:${requestId}`,
+        role: 'user',
+        content,
+        createdAt,
+        state: 'sending',
+        requestId,
+      };
+      const answer: Message = {
+        ...own,
+        id: `answer:${requestId}`,
+        role: 'assistant',
+        content: '',
+        createdAt: after(createdAt),
+        state: 'streaming',
+      };
       const thread = { id: threadId, title: content.slice(0, 60), createdAt };
       const isNew = !state.threads.items.some(({ id }) => id === threadId);
       return {

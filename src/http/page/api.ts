@@ -49,10 +49,10 @@ export class Api {
    */
   async send(event: { readonly type: string; readonly requestId: string } & Record<string, unknown>): Promise<string> {
     const headers = { ...this.#headers, 'Content-Type': 'application/json', 'Idempotency-Key': event.requestId };
-    const request = { method: 'POST', headers, body: JSON.stringify(event) };
+    const post = { method: 'POST', headers, body: JSON.stringify(event) };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const response = await this.#call('/v1/events', request);
+        const response = await this.#call('/v1/events', post);
         return textOf(asObject(await response.json()), 'aggregateId') ?? '';
       } catch (thrown) {
         if (attempt === sendTries || !isTemporary(thrown)) throw thrown;
@@ -120,12 +120,15 @@ async function refuse(response: Response): Promise<never> {
 /** RFC 9457: `detail` where there is one, else `title`, and the path of each fault. */
 function problem(status: number, body: unknown): ApiError {
   const source = asObject(body);
-  const faults = asArray(source['errors']).map(asObject).map((fault) => ({
-    path: textOf(fault, 'path') ?? '',
-    message: textOf(fault, 'message') ?? 'is not valid',
-  }));
+  const faults = asArray(source['errors'])
+    .map(asObject)
+    .map((fault) => ({
+      path: textOf(fault, 'path') ?? '',
+      message: textOf(fault, 'message') ?? 'is not valid',
+    }));
   const said = textOf(source, 'detail', 'title') ?? `The server answered ${numberOf(source, 'status') ?? status}.`;
   return new ApiError(status, textOf(source, 'code') ?? 'unknown', said, faults);
 }
 
-const isTemporary = (thrown: unknown): boolean => thrown instanceof ApiError && (thrown.status === 0 || thrown.status === 503);
+const isTemporary = (thrown: unknown): boolean =>
+  thrown instanceof ApiError && (thrown.status === 0 || thrown.status === 503);

@@ -61,9 +61,7 @@ export function keyedList<Item>(
       row.element.remove();
       rows.delete(key);
     }
-    for (const child of [...parent.children]) {
-      if (child.classList.contains('empty')) child.remove();
-    }
+    parent.querySelector(':scope > .empty')?.remove();
     items.forEach((item, index) => {
       const known = rows.get(keyOf(item));
       const row = known ?? create(item);

@@ -3,6 +3,7 @@ import { asObject, textOf } from './core/json.js';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
 const hour = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const relativeDay = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
 
@@ -16,10 +17,12 @@ export function shortTime(iso: string, now = new Date()): string {
   return at.toDateString() === now.toDateString() ? hour.format(at) : day.format(at);
 }
 
-/** "tomorrow", "in 3 days", and beyond a week the date. */
+/** "tomorrow", "in 3 days", and beyond a week the date, with the year where it is another. */
 export function dueText(iso: string, now = new Date()): string {
   const days = Math.round((startOfDay(new Date(iso)) - startOfDay(now)) / dayMs);
-  return Math.abs(days) <= 7 ? relativeDay.format(days, 'day') : day.format(new Date(iso));
+  if (Math.abs(days) <= 7) return relativeDay.format(days, 'day');
+  const due = new Date(iso);
+  return (due.getFullYear() === now.getFullYear() ? day : dayOfYear).format(due);
 }
 
 export const isPast = (iso: string, now = new Date()): boolean => startOfDay(new Date(iso)) < startOfDay(now);
@@ -54,7 +57,13 @@ const headlines: Readonly<Record<string, string>> = {
 
 /** A notification in words; of a type this page does not know, what its own name says. */
 export function headline({ type }: WireNotification): string {
-  return headlines[type] ?? type.split('.').join(' ').replace(/^./, (first) => first.toUpperCase());
+  return (
+    headlines[type] ??
+    type
+      .split('.')
+      .join(' ')
+      .replace(/^./, (first) => first.toUpperCase())
+  );
 }
 
 /** What it is about, or why it failed. */

@@ -2,13 +2,15 @@ import { ApiError } from './api.js';
 import { setText } from './dom.js';
 
 /** Values of a form, trimmed; a file field is read from its own element. */
-export function valuesOf(form: HTMLFormElement): Record<string, string> {
-  const entries = [...new FormData(form)].flatMap(([name, value]) => (typeof value === 'string' ? [[name, value.trim()]] : []));
+function valuesOf(form: HTMLFormElement): Record<string, string> {
+  const entries = [...new FormData(form)].flatMap(([name, value]) =>
+    typeof value === 'string' ? [[name, value.trim()]] : [],
+  );
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
 /** Shows a refusal in the form: each fault beside its field, the rest beside the button. */
-export function showError(form: HTMLFormElement, thrown: unknown): void {
+function showError(form: HTMLFormElement, thrown: unknown): void {
   const faults = thrown instanceof ApiError ? thrown.faults : [];
   const placed = faults.filter(({ path, message }) => markField(form, path, message));
   const text = thrown instanceof Error ? thrown.message : 'Something went wrong on this page.';

@@ -19,13 +19,15 @@ const changes: Readonly<Record<string, Change>> = {
     const { [id]: _, ...completing } = state.completing;
     return { ...state, completing, tasks: upsert(state.tasks, told) };
   },
-  'task.completion.failed': (state, _data, { requestId, error }) =>
-    failCompletion(state, requestId, error?.message ?? 'It could not be completed.'),
+  'task.completion.failed': (state, data, { error }) =>
+    failCompletion(state, textOf(data, 'aggregateId'), error?.message ?? 'It could not be completed.'),
   'conversation.message.received': addQuestion,
   'conversation.response.generated': addAnswer,
   'conversation.message.failed': (state, _data, { requestId, error }) =>
     changeMessages(state, requestId, (message) =>
-      message.role === 'user' ? sent(message) : { ...message, state: 'failed', content: error?.message ?? 'There is no answer.' },
+      message.role === 'user'
+        ? sent(message)
+        : { ...message, state: 'failed', content: error?.message ?? 'There is no answer.' },
     ),
 };
 
@@ -49,16 +51,16 @@ export class Streams {
   heard(state: State, delta: WireDelta): State {
     const text = addDelta(this.#texts.get(delta.requestId) ?? noText, delta);
     this.#texts.set(delta.requestId, text);
-    const processing = changeRequest(state, delta.requestId, (request) => progressed(request, { percent: request.percent }));
+    const processing = changeRequest(state, delta.requestId, (request) =>
+      progressed(request, { percent: request.percent }),
+    );
     return changeMessages(processing, delta.requestId, (message) =>
       message.state === 'streaming' ? { ...message, content: text.text } : message,
     );
   }
 }
 
-/** The failure names no task; the request that asked for it does. */
-function failCompletion(state: State, requestId: string | undefined, reason: string): State {
-  const id = state.requests.find((request) => request.id === requestId)?.subjectId;
+function failCompletion(state: State, id: string | undefined, reason: string): State {
   return id === undefined ? state : { ...state, completing: { ...state.completing, [id]: { failed: reason } } };
 }
 
@@ -68,7 +70,9 @@ function addQuestion(state: State, data: JsonObject, { requestId, timestamp }: W
   const id = textOf(data, 'userMessageId') ?? '';
   const createdAt = textOf(data, 'createdAt') ?? timestamp;
   if (isOurs(state, requestId)) {
-    return changeMessages(state, requestId, (message) => (message.role === 'user' ? { ...sent(message), id } : message));
+    return changeMessages(state, requestId, (message) =>
+      message.role === 'user' ? { ...sent(message), id } : message,
+    );
   }
   const isKnown = state.threads.items.some((thread) => thread.id === threadId);
   const thread = threadFrom({ id: threadId, title: data['threadTitle'], createdAt });
@@ -80,7 +84,9 @@ function addAnswer(state: State, data: JsonObject, { requestId, timestamp }: Wir
   const content = textOf(data, 'response') ?? '';
   const id = textOf(data, 'assistantMessageId') ?? '';
   if (isOurs(state, requestId)) {
-    return changeMessages(state, requestId, (message) => (message.role === 'user' ? message : { ...sent(message), id, content }));
+    return changeMessages(state, requestId, (message) =>
+      message.role === 'user' ? message : { ...sent(message), id, content },
+    );
   }
   const answer: Message = { id, role: 'assistant', content, createdAt: textOf(data, 'createdAt') ?? timestamp };
   return addMessage(state, textOf(data, 'threadId') ?? '', answer);
@@ -93,7 +99,10 @@ function addMessage(state: State, threadId: string, message: Message): State {
   return { ...state, messages: { ...state.messages, [threadId]: upsert(known, message) } };
 }
 
-const sent = ({ state: _, ...message }: Message): Message => message;
+function sent(message: Message): Message {
+  const { state: _, ...rest } = message;
+  return rest;
+}
 
 function isOurs(state: State, requestId: string | undefined): boolean {
   return Object.values(state.messages).some(({ items }) => items.some((item) => item.requestId === requestId));
@@ -111,5 +120,8 @@ function changeMessages(state: State, requestId: string | undefined, change: (me
 
 function changeRequest(state: State, requestId: string | undefined, change: (request: Request) => Request): State {
   if (requestId === undefined) return state;
-  return { ...state, requests: state.requests.map((request) => (request.id === requestId ? change(request) : request)) };
+  return {
+    ...state,
+    requests: state.requests.map((request) => (request.id === requestId ? change(request) : request)),
+  };
 }

@@ -105,7 +105,9 @@ export class Realtime {
     const { promise, resolve, reject } = Promise.withResolvers<Subscribed | Refused>();
     this.#socket
       .timeout(ackTimeoutMs)
-      .emit('subscribe', { room, ...(since && { since }) }, (late: Error | null, answer) => (late === null ? resolve(answer) : reject(late)));
+      .emit('subscribe', { room, ...(since && { since }) }, (late: Error | null, answer) =>
+        late === null ? resolve(answer) : reject(late),
+      );
     return promise;
   }
 
@@ -113,7 +115,9 @@ export class Realtime {
   async #checkTails(): Promise<void> {
     if (!this.#socket.connected) return;
     const { promise, resolve } = Promise.withResolvers<Pong['heads']>();
-    this.#socket.timeout(ackTimeoutMs).emit('ping', (late: Error | null, pong) => resolve(late === null ? pong.heads : {}));
+    this.#socket
+      .timeout(ackTimeoutMs)
+      .emit('ping', (late: Error | null, pong) => resolve(late === null ? pong.heads : {}));
     for (const [room, newest] of Object.entries(await promise)) {
       if (this.#rooms.get(room)?.log.isBehind(newest) === true) await this.#join(room);
     }
@@ -152,7 +156,8 @@ export class Realtime {
     });
     this.#socket.on('connect_error', (error: Error & { data?: { code?: string } }) => {
       const code = error.data?.code;
-      if (code === 'unauthenticated' || code === 'token_invalid' || code === 'token_expired') this.#listener.onSignedOut();
+      if (code === 'unauthenticated' || code === 'token_invalid' || code === 'token_expired')
+        this.#listener.onSignedOut();
       else if (!this.#socket.active) this.#retryIn(slowRetryMs);
     });
     this.#socket.io.on('reconnect_failed', () => {
@@ -161,7 +166,9 @@ export class Realtime {
     });
     addEventListener('offline', () => say('offline'), { signal });
     addEventListener('online', () => this.#retry(), { signal });
-    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.#retry(), { signal });
+    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.#retry(), {
+      signal,
+    });
   }
 
   #retryIn(delayMs: number): void {

@@ -18,7 +18,7 @@ export function getFile(uploads: Uploads): Endpoint {
     access: 'user',
     async handle(req, res) {
       const { id } = parseParams(paramsSchema, req.params);
-      const { file, stream } = orNotFound(await uploads.openFile('ada', id));
+      const { file, stream } = orNotFound(await uploads.openFile(ownerOf(req), id));
       res.attachment(file.name);
       res.setHeader('Content-Type', file.contentType);
       res.setHeader('Content-Security-Policy', "sandbox; default-src 'none'");

@@ -49,7 +49,8 @@ export interface Message {
 const excerptLength = 240;
 
 const idOf = (source: JsonObject): string => textOf(source, 'id', 'entityId', 'aggregateId') ?? '';
-const createdAtOf = (source: JsonObject): string => textOf(source, 'createdAt', 'timestamp') ?? new Date().toISOString();
+const createdAtOf = (source: JsonObject): string =>
+  textOf(source, 'createdAt', 'timestamp') ?? new Date().toISOString();
 
 export function noteFrom(value: unknown): Note {
   const source = asObject(value);
@@ -109,7 +110,10 @@ export function messageFrom(value: unknown): Message {
 }
 
 /** `{items, nextCursor}` of a list route. */
-export function pageFrom<Item>(value: unknown, read: (item: unknown) => Item): { items: Item[]; nextCursor: string | undefined } {
+export function pageFrom<Item>(
+  value: unknown,
+  read: (item: unknown) => Item,
+): { items: Item[]; nextCursor: string | undefined } {
   const source = asObject(value);
   return { items: asArray(source['items']).map(read), nextCursor: textOf(source, 'nextCursor') };
 }

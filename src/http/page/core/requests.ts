@@ -9,8 +9,6 @@ export interface Request {
   readonly type: string;
   /** What it is about, in the user's words. */
   readonly label: string;
-  /** The aggregate that it changes, where it names one. */
-  readonly subjectId: string | undefined;
   readonly stage: Stage;
   readonly percent: number;
   readonly message: string;
@@ -20,7 +18,7 @@ export interface Request {
   readonly finishedAt?: number;
 }
 
-export function newRequest(given: Pick<Request, 'id' | 'type' | 'label' | 'subjectId'>, now: number): Request {
+export function newRequest(given: Pick<Request, 'id' | 'type' | 'label'>, now: number): Request {
   return { ...given, stage: 'sending', percent: 0, message: '', sentAt: now };
 }
 
@@ -38,14 +36,23 @@ export function refused(request: Request, reason: string, now: number): Request 
 export function progressed(request: Request, progress: Pick<WireProgress, 'percent' | 'message'>): Request {
   const moved = advance(request, 'processing');
   if (moved.stage !== 'processing') return request;
-  return { ...moved, percent: Math.max(request.percent, progress.percent), message: progress.message ?? request.message };
+  return {
+    ...moved,
+    percent: Math.max(request.percent, progress.percent),
+    message: progress.message ?? request.message,
+  };
 }
 
 /** A durable notification: `pending` is a step on the way, anything else is the end. */
-export function notified(request: Request, { status, error }: Pick<WireNotification, 'status' | 'error'>, now: number): Request {
+export function notified(
+  request: Request,
+  { status, error }: Pick<WireNotification, 'status' | 'error'>,
+  now: number,
+): Request {
   if (isOver(request)) return request;
   if (status === 'pending') return advance(request, 'processing');
-  if (status === 'error') return { ...request, stage: 'failed', message: error?.message ?? 'It failed.', finishedAt: now };
+  if (status === 'error')
+    return { ...request, stage: 'failed', message: error?.message ?? 'It failed.', finishedAt: now };
   return { ...request, stage: 'done', percent: 100, message: '', finishedAt: now };
 }
 

@@ -69,7 +69,11 @@ export function addPage<Item extends Entity>(
   const find = ({ items }: Collection<Item>, { id }: Item) => items.find((item) => item.id === id);
   const fresh = page.items.filter((item) => find(collection, item) === find(before, item));
   const merged = fresh.reduce((all, item) => upsert(all, item), collection);
-  return { status: 'ready', items: merged.items, ...(page.nextCursor !== undefined && { nextCursor: page.nextCursor }) };
+  return {
+    status: 'ready',
+    items: merged.items,
+    ...(page.nextCursor !== undefined && { nextCursor: page.nextCursor }),
+  };
 }
 
 /** By time, and where that is equal by id: ids of one millisecond are ordered too. */

@@ -11,7 +11,12 @@ export function chatView(store: Store<State>, actions: Actions): void {
   composer(actions);
   const list = find('messages', HTMLOListElement);
   const render = keyedList<Message>(list, keyOf, messageRow, () =>
-    h('li', { class: 'empty' }, h('strong', {}, 'Ask something'), h('span', {}, 'The answer is written here as it comes.')),
+    h(
+      'li',
+      { class: 'empty' },
+      h('strong', {}, 'Ask something'),
+      h('span', {}, 'The answer is written here as it comes.'),
+    ),
   );
   addEventListener('hashchange', () => list.scrollTo({ top: list.scrollHeight }));
   let shown: readonly Message[] | undefined;

@@ -18,7 +18,12 @@ export function collectionView<Item extends { readonly id: string }>(
   const more = h('button', { type: 'button', class: 'quiet more', hidden: true }, 'Show older');
   more.addEventListener('click', () => void view.load(shown?.nextCursor));
   view.list.after(more);
-  const render = keyedList<Item>(view.list, ({ id }) => id, view.create, () => placeholder(view, shown));
+  const render = keyedList<Item>(
+    view.list,
+    ({ id }) => id,
+    view.create,
+    () => placeholder(view, shown),
+  );
   return (collection) => {
     if (collection === shown) return;
     shown = collection;

@@ -6,8 +6,11 @@ import { detail, headline, timeOf } from '../format.js';
 
 /** Every notification of this user, newest first; what arrives while the page is open is also announced. */
 export function feedView(store: Store<State>): void {
-  const render = keyedList<WireNotification>(find('feed', HTMLOListElement), ({ id }) => id, feedRow, () =>
-    h('li', { class: 'empty' }, h('span', {}, 'Nothing has happened yet.')),
+  const render = keyedList<WireNotification>(
+    find('feed', HTMLOListElement),
+    ({ id }) => id,
+    feedRow,
+    () => h('li', { class: 'empty' }, h('span', {}, 'Nothing has happened yet.')),
   );
   const announcer = find('announcer', HTMLElement);
   const openedAt = new Date().toISOString();

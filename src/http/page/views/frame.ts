@@ -30,7 +30,8 @@ function showSection(): void {
   const name = sections.includes(wanted) ? wanted : 'notes';
   find('columns', HTMLElement).dataset['section'] = name;
   const panel = name === 'live' ? 'notes' : name;
-  for (const section of document.querySelectorAll<HTMLElement>('.panel')) section.hidden = section.id !== `panel-${panel}`;
+  for (const section of document.querySelectorAll<HTMLElement>('.panel'))
+    section.hidden = section.id !== `panel-${panel}`;
   for (const link of document.querySelectorAll<HTMLAnchorElement>('.tabs a')) {
     if (link.hash === `#${name}`) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');

@@ -29,7 +29,13 @@ function noteForm(actions: Actions): void {
   form.addEventListener('change', showSource);
   form.addEventListener('reset', () => queueMicrotask(() => [showSource(), upload.clear()]));
   onSubmit(form, async ({ title = '', content = '', tags = '' }) => {
-    const note = { title, tags: tags.split(',').map((tag) => tag.trim()).filter((tag) => tag !== '') };
+    const note = {
+      title,
+      tags: tags
+        .split(',')
+        .map((tag) => tag.trim())
+        .filter((tag) => tag !== ''),
+    };
     if (title === '') throw new FormFault('title', 'A note needs a title');
     if (!isFile()) return actions.createNote({ ...note, content });
     const { file } = upload;

@@ -23,7 +23,9 @@ export function projectsView(store: Store<State>, actions: Actions): void {
     empty: ['No projects yet', 'A project gathers tasks; create one and choose it when you add a task.'],
     load: (cursor) => actions.load('projects', cursor),
   });
-  store.subscribe((state) => render({ ...state.projects, items: state.projects.items.map((project) => shown(project, state)) }));
+  store.subscribe((state) =>
+    render({ ...state.projects, items: state.projects.items.map((project) => shown(project, state)) }),
+  );
 }
 
 function shown(project: Project, { tasks }: State): Shown {
@@ -40,5 +42,8 @@ function projectRow(project: Shown): Row<Shown> {
     project.description !== undefined && h('p', { class: 'excerpt' }, project.description),
     h('p', { class: 'meta' }, h('time', { datetime: project.createdAt }, shortTime(project.createdAt)), count),
   );
-  return { element, update: ({ open, total }) => setText(count, total === 0 ? 'No tasks' : `${open} of ${total} open`) };
+  return {
+    element,
+    update: ({ open, total }) => setText(count, total === 0 ? 'No tasks' : `${open} of ${total} open`),
+  };
 }

@@ -8,8 +8,12 @@ const maxShown = 4;
 
 /** What this page asked for, and how far it is. */
 export function requestsView(store: Store<State>): void {
-  const render = keyedList<Request>(find('request-list', HTMLOListElement), ({ id }) => id, requestRow, () =>
-    h('li', { class: 'empty' }, h('span', {}, 'What you ask for shows its way here: accepted, processing, done.')),
+  const render = keyedList<Request>(
+    find('request-list', HTMLOListElement),
+    ({ id }) => id,
+    requestRow,
+    () =>
+      h('li', { class: 'empty' }, h('span', {}, 'What you ask for shows its way here: accepted, processing, done.')),
   );
   const count = find('live-count', HTMLElement);
   let shown: readonly Request[] | undefined;

@@ -22,14 +22,18 @@ export function signInView(onSession: (session: Session) => void, why = ''): voi
     if (token !== undefined) return signInWith(token, onSession);
     show(paste);
     other.hidden = true;
-    setText(find('token-why', HTMLElement), 'This server has no demo users. Paste a token that your backend made; its claim "sub" is the user id.');
+    setText(
+      find('token-why', HTMLElement),
+      'This server has no demo users. Paste a token that your backend made; its claim "sub" is the user id.',
+    );
   });
   onSubmit(paste, ({ token = '' }) => Promise.resolve(signInWith(token, onSession)));
 }
 
 function signInWith(token: string, onSession: (session: Session) => void): void {
   const session = sessionFrom(token);
-  if (session === undefined) throw new FormFault('token', 'This is not a token: three parts with dots between, and a claim "sub"');
+  if (session === undefined)
+    throw new FormFault('token', 'This is not a token: three parts with dots between, and a claim "sub"');
   find('sign-in', HTMLElement).hidden = true;
   onSession(session);
 }

@@ -21,7 +21,9 @@ export function tasksView(store: Store<State>, actions: Actions): void {
     empty: ['Nothing to do', 'Tasks appear here the moment a worker has made them.'],
     load: (cursor) => actions.load('tasks', cursor),
   });
-  store.subscribe((state) => render({ ...state.tasks, items: openFirst(state.tasks.items).map((task) => shown(task, state)) }));
+  store.subscribe((state) =>
+    render({ ...state.tasks, items: openFirst(state.tasks.items).map((task) => shown(task, state)) }),
+  );
 }
 
 const openFirst = (tasks: readonly Task[]): Task[] =>
@@ -39,12 +41,20 @@ function taskForm(store: Store<State>, actions: Actions): void {
     if (state.projects.items === listed) return;
     listed = state.projects.items;
     const chosen = projects.value;
-    projects.replaceChildren(h('option', { value: '' }, 'None'), ...listed.map(({ id, name }) => h('option', { value: id }, name)));
+    projects.replaceChildren(
+      h('option', { value: '' }, 'None'),
+      ...listed.map(({ id, name }) => h('option', { value: id }, name)),
+    );
     projects.value = chosen;
   });
   onSubmit(find('task-form', HTMLFormElement), async ({ title = '', projectId = '', dueDate = '' }) => {
     if (title === '') throw new FormFault('title', 'A task needs a title');
-    await actions.createTask({ title, ...(projectId !== '' && { projectId }), ...(dueDate !== '' && { dueDate }) });
+    await actions.createTask({
+      title,
+      ...(projectId !== '' && { projectId }),
+      // The user's own midnight: a bare date would be midnight UTC, which is the day before in half the world.
+      ...(dueDate !== '' && { dueDate: new Date(`${dueDate}T00:00`).toISOString() }),
+    });
   });
 }
 
@@ -77,7 +87,9 @@ function metaOf({ projectName, dueDate, completedAt }: Shown): HTMLElement[] {
   const isLate = dueDate !== undefined && completedAt === undefined && isPast(dueDate);
   return [
     ...(projectName === undefined ? [] : [h('span', { class: 'tag' }, projectName)]),
-    ...(dueDate === undefined ? [] : [h('time', { datetime: dueDate, class: isLate && 'late' }, `Due ${dueText(dueDate)}`)]),
+    ...(dueDate === undefined
+      ? []
+      : [h('time', { datetime: dueDate, class: isLate && 'late' }, `Due ${dueText(dueDate)}`)]),
     ...(completedAt === undefined ? [] : [h('span', {}, 'Completed')]),
   ];
 }
