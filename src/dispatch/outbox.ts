@@ -65,7 +65,10 @@ export class Outbox {
 
   async remove(dispatched: readonly Ticket[]): Promise<void> {
     const sorted = dispatched.toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1));
-    await runStatement(this.#pool, remove, [sorted.map(({ jobId }) => jobId), sorted.map(({ generation }) => generation)]);
+    await runStatement(this.#pool, remove, [
+      sorted.map(({ jobId }) => jobId),
+      sorted.map(({ generation }) => generation),
+    ]);
   }
 }
 

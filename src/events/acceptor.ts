@@ -56,7 +56,11 @@ export class EventAcceptor implements Acceptor {
     return Promise.all(
       bodies.map(async (body, index) => {
         try {
-          return await this.accept(userId, body, idempotencyKey === undefined ? {} : { idempotencyKey: `${idempotencyKey}#${index}` });
+          return await this.accept(
+            userId,
+            body,
+            idempotencyKey === undefined ? {} : { idempotencyKey: `${idempotencyKey}#${index}` },
+          );
         } catch (thrown) {
           if (thrown instanceof SynapError) return thrown;
           throw thrown;
@@ -75,11 +79,19 @@ export class EventAcceptor implements Acceptor {
     }
     const data = parse(definition.data, body.data, 'data') as Json;
     const bad = findUnstorable(data, 'data');
-    if (bad !== undefined) throw invalid([{ path: bad, message: 'contains U+0000 or a lone surrogate, which cannot be stored' }]);
+    if (bad !== undefined)
+      throw invalid([{ path: bad, message: 'contains U+0000 or a lone surrogate, which cannot be stored' }]);
     return this.#fillIn(userId, body, definition, data, key, given);
   }
 
-  #fillIn(userId: string, body: Body, definition: EventType, data: Json, key: string | undefined, given: unknown): Append {
+  #fillIn(
+    userId: string,
+    body: Body,
+    definition: EventType,
+    data: Json,
+    key: string | undefined,
+    given: unknown,
+  ): Append {
     const id = body.eventId ?? newId();
     const requestId = body.requestId ?? newId();
     return {
@@ -120,7 +132,9 @@ function parse<T>(schema: z.ZodType<T>, given: unknown, prefix: string): T {
 }
 
 function invalid(faults: readonly Fault[]): SynapError {
-  return new SynapError('validation_failed', faults.map(({ path, message }) => `${path}: ${message}`).join('; '), { faults });
+  return new SynapError('validation_failed', faults.map(({ path, message }) => `${path}: ${message}`).join('; '), {
+    faults,
+  });
 }
 
 function toAcceptance({ id, requestId, correlationId, aggregateId }: Appended): Acceptance {

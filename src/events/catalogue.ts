@@ -32,6 +32,9 @@ export class EventCatalogue {
 
   /** The types that clients may send. */
   get accepted(): string[] {
-    return [...this.#types.values()].filter(({ origin }) => origin === 'client').map(({ type }) => type).toSorted();
+    return [...this.#types.values()]
+      .filter(({ origin }) => origin === 'client')
+      .map(({ type }) => type)
+      .toSorted();
   }
 }

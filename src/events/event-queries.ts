@@ -44,7 +44,8 @@ export function createEventQueries({ sql: db }: Pick<Database, 'sql'>): EventQue
         .execute(),
 
     async descendants(userId, eventId, page) {
-      if ((await this.find(userId, eventId)) === undefined) throw new SynapError('not_found', `no event ${eventId} of this user`);
+      if ((await this.find(userId, eventId)) === undefined)
+        throw new SynapError('not_found', `no event ${eventId} of this user`);
       return readDescendants(db, userId, eventId, page);
     },
   };
@@ -71,7 +72,11 @@ async function readDescendants(
   return toPage(rows, limit, descendantsCursor);
 }
 
-function toPage<Event extends SynapEvent>(rows: Event[], limit: number, cursor: { encode(id: string): string }): Page<Event> {
+function toPage<Event extends SynapEvent>(
+  rows: Event[],
+  limit: number,
+  cursor: { encode(id: string): string },
+): Page<Event> {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return rows.length > limit && last !== undefined ? { items, nextCursor: cursor.encode(last.id) } : { items };

@@ -20,5 +20,9 @@ export interface EventQueries {
   /** The direct children of an event. */
   findEventsByCausation(userId: string, eventId: string): Promise<readonly SynapEvent[]>;
   /** All that the event caused, itself excluded, oldest first, each with its `depth` (children: 1). */
-  descendants(userId: string, eventId: string, page: PageRequest): Promise<Page<SynapEvent & { readonly depth: number }>>;
+  descendants(
+    userId: string,
+    eventId: string,
+    page: PageRequest,
+  ): Promise<Page<SynapEvent & { readonly depth: number }>>;
 }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Statement } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
+import type { Json } from '../platform/text.js';
 import type { Runnable } from '../queues/ticket.js';
 import type { EventDraft } from './synap-event.js';
 
@@ -99,7 +100,8 @@ const readWinners: Statement = {
   LEFT JOIN events e ON e.id = COALESCE(k."eventId", i.id) AND e."userId" = i."userId"`,
 };
 
-interface WinnerRow extends Appended {
+interface WinnerRow extends Omit<Appended, 'id'> {
+  readonly id: string | null;
   readonly nth: number;
   readonly byKey: boolean;
   readonly sameHash: boolean | null;
@@ -117,8 +119,13 @@ export class EventStore {
     this.#onRunnable = onRunnable;
     this.#batcher = new Batcher({
       run: (items) => this.#append(items),
-      // A large `data` is not serialized twice to learn its size; what matters is that few large ones fill a batch.
-      weigh: ({ data }) => (typeof data === 'object' && data !== null && 'content' in data ? String(data.content).length : 1_000),
+      // A rough sum: `data` is not serialized twice only to learn its size.
+      weigh: ({ data }) =>
+        500 +
+        (Object.values(data ?? {}) as Json[]).reduce<number>(
+          (sum, value) => sum + (typeof value === 'string' ? value.length : 50),
+          0,
+        ),
     });
   }
 
@@ -145,7 +152,10 @@ export class EventStore {
     const results = new Map<Append, Result>(won.map((item) => [item, item]));
     const losers = [...first.filter(({ id }) => !appended.has(id)), ...repeated];
     if (losers.length > 0) await this.#readWinners(losers, results);
-    return items.map((item) => results.get(item) ?? new SynapError('unavailable', 'what this repeats has gone', { retryAfterMs: 1_000 }));
+    return items.map(
+      (item) =>
+        results.get(item) ?? new SynapError('unavailable', 'what this repeats has gone', { retryAfterMs: 1_000 }),
+    );
   }
 
   async #readWinners(losers: readonly Append[], results: Map<Append, Result>): Promise<void> {
@@ -158,9 +168,11 @@ export class EventStore {
 }
 
 function judgeLoser(row: WinnerRow): Result {
-  if (row.byKey && row.sameHash === false) return new SynapError('idempotency_key_reused', 'the key was used with another body');
-  const isRepeat = row.byKey || row.sameEvent === true;
-  return row.id !== null && isRepeat ? row : new SynapError('event_id_taken', 'the event id is taken');
+  if (row.byKey && row.sameHash === false)
+    return new SynapError('idempotency_key_reused', 'the key was used with another body');
+  const { id, byKey, sameEvent } = row;
+  const isRepeat = byKey || sameEvent === true;
+  return id !== null && isRepeat ? { ...row, id } : new SynapError('event_id_taken', 'the event id is taken');
 }
 
 /** In one statement an id and a key may stand only once; the rest of a batch is answered like any other repetition. */
@@ -179,7 +191,9 @@ function splitRepeated(items: readonly Append[]): { first: Append[]; repeated: A
 }
 
 /** An event that was appended with its job, as dispatch needs it. */
-export function toRunnable(item: Pick<Append, 'id' | 'type' | 'userId' | 'requestId' | 'correlationId' | 'priority' | 'runAt'>): Runnable {
+export function toRunnable(
+  item: Pick<Append, 'id' | 'type' | 'userId' | 'requestId' | 'correlationId' | 'priority' | 'runAt'>,
+): Runnable {
   const { id, type, userId, requestId, correlationId, priority } = item;
   return {
     queue: type,

@@ -168,10 +168,10 @@ test.each(['cancel', 'runNow'] as const)(
     try {
       await claim.query('BEGIN');
       await claim.query(`UPDATE jobs SET state = 'running' WHERE id = $1`, [id]);
-      const refused = expect(own.administration[act](id, acting)).rejects.toMatchObject({ code: 'job_state_conflict' });
+      const outcome = own.administration[act](id, acting).catch((thrown: unknown) => thrown);
       await eventually(async () => ((await isSomebodyWaiting()) ? true : undefined), 'the act to wait for the claim');
       await claim.query('COMMIT');
-      await refused;
+      expect(await outcome).toMatchObject({ code: 'job_state_conflict' });
     } finally {
       claim.release();
     }

@@ -12,7 +12,9 @@ export class AttemptAbort implements Disposable {
     this.#aborted.promise.catch(() => undefined);
     this.#follow(lock, () => new AttemptAborted('lock_lost', 'the queue lost its lock on this job'));
     this.#follow(shutdown, () => new AttemptAborted('shutdown', 'this worker is shutting down'));
-    this.#undo.defer(clock.after(timeoutMs, () => this.#abort(new AttemptAborted('timeout', `it took longer than ${timeoutMs} ms`))));
+    this.#undo.defer(
+      clock.after(timeoutMs, () => this.#abort(new AttemptAborted('timeout', `it took longer than ${timeoutMs} ms`))),
+    );
   }
 
   get signal(): AbortSignal {

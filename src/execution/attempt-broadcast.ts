@@ -42,7 +42,13 @@ export class AttemptBroadcast implements Disposable {
     const bounded = Math.min(100, Math.max(0, Math.round(percent)));
     this.#latest = { percent: bounded, ...(message !== undefined && { message: message.slice(0, 500) }) };
     const timestamp = new Date(clock.now()).toISOString();
-    const payload = { room: this.#room.name, requestId: event.requestId, eventId: event.id, ...this.#latest, timestamp };
+    const payload = {
+      room: this.#room.name,
+      requestId: event.requestId,
+      eventId: event.id,
+      ...this.#latest,
+      timestamp,
+    };
     publisher.ephemeral(this.#room.key, { event: 'progress', payload });
     taken.progress(bounded);
     this.#cancelWrite ??= clock.after(writeEveryMs, () => this.#write());
@@ -61,10 +67,14 @@ export class AttemptBroadcast implements Disposable {
 
   toLogger(): AttemptLogger {
     const { logger, taken } = this.#options;
-    const say = (level: 'info' | 'warn' | 'error') => (message: string, details: object = {}) => {
-      logger[level](details, message);
-      taken.log(Object.keys(details).length === 0 ? `${level} ${message}` : `${level} ${message} ${JSON.stringify(details)}`);
-    };
+    const say =
+      (level: 'info' | 'warn' | 'error') =>
+      (message: string, details: object = {}) => {
+        logger[level](details, message);
+        taken.log(
+          Object.keys(details).length === 0 ? `${level} ${message}` : `${level} ${message} ${JSON.stringify(details)}`,
+        );
+      };
     return { info: say('info'), warn: say('warn'), error: say('error') };
   }
 

@@ -28,7 +28,11 @@ export class AttemptBuffer {
     return this.#lastSuccess;
   }
 
-  emit<Data>(type: EventType<Data>, given: Data, options: { readonly aggregateId?: string; readonly source?: 'automation' | 'system' } = {}): void {
+  emit<Data>(
+    type: EventType<Data>,
+    given: Data,
+    options: { readonly aggregateId?: string; readonly source?: 'automation' | 'system' } = {},
+  ): void {
     const data = type.data.parse(given);
     this.emitted.push({
       id: newId(),
@@ -64,6 +68,7 @@ export class AttemptBuffer {
 
 function storable(type: string, data: Json): Json {
   const bad = findUnstorable(data);
-  if (bad !== undefined) throw new NonRetryableError('data_not_storable', `"${type}": ${bad} holds U+0000 or a lone surrogate`);
+  if (bad !== undefined)
+    throw new NonRetryableError('data_not_storable', `"${type}": ${bad} holds U+0000 or a lone surrogate`);
   return data;
 }

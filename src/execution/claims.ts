@@ -3,7 +3,7 @@ import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Statement } from '../platform/database.js';
 import type { Json } from '../platform/text.js';
 import type { EventSource, SynapEvent } from '../events/synap-event.js';
-import { workerTimeoutMs } from './worker-registry.js';
+import { isHeldByLiveWorker } from '../dispatch/liveness.js';
 
 /** A job that this worker now holds. `fence` is also the attempt's number. */
 export interface Claim {
@@ -70,8 +70,7 @@ const claim: Statement = {
   claimable AS (
     SELECT j.id FROM jobs j JOIN input i ON i.id = j.id AND i.generation = j.generation
     WHERE (j.state IN ('scheduled', 'queued') AND j."runAt" <= now())
-       OR (j.state = 'running' AND NOT EXISTS (
-            SELECT FROM workers w WHERE w.id = j."workerId" AND w."heartbeatAt" > now() - interval '${workerTimeoutMs} milliseconds'))
+       OR (j.state = 'running' AND NOT ${isHeldByLiveWorker('j')})
     ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
   ),
   claimed AS (
@@ -109,8 +108,13 @@ export class Claims {
   /** The same job twice in one batch is one claim: the second caller finds it held, as in two batches. */
   async #claim(wanted: readonly Wanted[]): Promise<(Claim | Refusal)[]> {
     const generations = new Map<string, number>();
-    for (const { jobId, generation } of wanted) generations.set(jobId, Math.max(generation, generations.get(jobId) ?? 0));
-    const rows = await runStatement<ClaimRow>(this.#pool, claim, [[...generations.keys()], [...generations.values()], this.#workerId]);
+    for (const { jobId, generation } of wanted)
+      generations.set(jobId, Math.max(generation, generations.get(jobId) ?? 0));
+    const rows = await runStatement<ClaimRow>(this.#pool, claim, [
+      [...generations.keys()],
+      [...generations.values()],
+      this.#workerId,
+    ]);
     const answers = new Map(rows.map((row) => [row.wantedId, row]));
     return wanted.map(({ jobId, generation }): Claim | Refusal => {
       if (generations.get(jobId) !== generation) return { kind: 'obsolete' };
@@ -125,15 +129,42 @@ export class Claims {
 function toRefusal(row: ClaimRow, generation: number): Refusal {
   const isUnfinished = row.state === 'scheduled' || row.state === 'queued' || row.state === 'running';
   if (!isUnfinished || row.generation !== generation) return { kind: 'obsolete' };
-  if (row.state !== 'running' && row.isEarly === true && row.runAt !== null) return { kind: 'early', runAt: row.runAt.getTime() };
+  if (row.state !== 'running' && row.isEarly === true && row.runAt !== null)
+    return { kind: 'early', runAt: row.runAt.getTime() };
   return { kind: 'held' };
 }
 
 function toClaim(row: ClaimRow, fence: number): Claim {
-  const { id, type, aggregateId, aggregateType, userId, data, timestamp, version, source, causationId, correlationId, requestId } = row;
+  const {
+    id,
+    type,
+    aggregateId,
+    aggregateType,
+    userId,
+    data,
+    timestamp,
+    version,
+    source,
+    causationId,
+    correlationId,
+    requestId,
+  } = row;
   return {
     kind: 'claimed',
-    event: { id, type, aggregateId, aggregateType, userId, data, timestamp, version, source, causationId, correlationId, requestId },
+    event: {
+      id,
+      type,
+      aggregateId,
+      aggregateType,
+      userId,
+      data,
+      timestamp,
+      version,
+      source,
+      causationId,
+      correlationId,
+      requestId,
+    },
     fence,
     priority: row.priority,
     failures: row.failures,

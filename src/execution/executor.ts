@@ -5,7 +5,6 @@ import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Json } from '../platform/text.js';
 import type { EventCatalogue } from '../events/catalogue.js';
-import type { SynapEvent } from '../events/synap-event.js';
 import type { Disposal, Taken } from '../queues/backend.js';
 import type { Publisher } from '../realtime/publisher.js';
 import { AttemptAbort } from './attempt-abort.js';
@@ -65,7 +64,12 @@ export class Executor<Services> {
     const claim = await this.#options.claims.claim(taken.jobId, taken.generation);
     if (claim.kind !== 'claimed') return this.#disposeRefused(claim);
     const { event, fence } = claim;
-    const context = { requestId: event.requestId, correlationId: event.correlationId, eventId: event.id, attempt: fence };
+    const context = {
+      requestId: event.requestId,
+      correlationId: event.correlationId,
+      eventId: event.id,
+      attempt: fence,
+    };
     return withContext(context, () => this.#attempt(taken, claim));
   };
 
@@ -85,7 +89,13 @@ export class Executor<Services> {
     const handler = handlers.get(claim.event.type);
     // A queue is consumed only where its handler is known; a build without it must not end the job.
     if (handler === undefined) throw new TypeError(`no handler for "${claim.event.type}"`);
-    const attempt = { taken, claim, handler, buffer: new AttemptBuffer(claim.event, claim.priority, catalogue), startedAt: clock.now() };
+    const attempt = {
+      taken,
+      claim,
+      handler,
+      buffer: new AttemptBuffer(claim.event, claim.priority, catalogue),
+      startedAt: clock.now(),
+    };
     const outcome = await this.#run(attempt);
     const finished = await finishing.finish(this.#toFinish(attempt, outcome));
     this.#report(attempt, outcome, finished);
@@ -114,11 +124,11 @@ export class Executor<Services> {
     const steps = new Steps({ sql: database.sql, publisher, job, recorded, signal });
     using broadcast = new AttemptBroadcast({ pool: database.pool, publisher, clock, logger, event, fence, taken });
     const result = handler.run({
-      event: event as SynapEvent<never>,
+      event,
       attempt: fence,
       signal,
       logger: broadcast.toLogger(),
-      services: services as never,
+      services,
       step: steps.toStep(),
       emit: (type, data, options) => buffer.emit(type, data, options),
       notify: buffer.toNotify(),
@@ -129,14 +139,35 @@ export class Executor<Services> {
   }
 
   #toFinish({ claim, handler, buffer }: Attempt<Services>, outcome: Outcome): Finish {
-    const base = { jobId: claim.event.id, fence: claim.fence, delayMs: 0, failed: false, failure: null, result: null, emitted: [], notifications: [] };
+    const base = {
+      jobId: claim.event.id,
+      fence: claim.fence,
+      delayMs: 0,
+      failed: false,
+      failure: null,
+      result: null,
+      emitted: [],
+      notifications: [],
+    };
     switch (outcome.kind) {
       case 'completed':
-        return { ...base, state: 'completed', result: outcome.result, emitted: buffer.emitted, notifications: buffer.notifications };
+        return {
+          ...base,
+          state: 'completed',
+          result: outcome.result,
+          emitted: buffer.emitted,
+          notifications: buffer.notifications,
+        };
       case 'retry':
         return { ...base, state: 'queued', delayMs: outcome.delayMs, failed: true, failure: outcome.failure };
       case 'dead':
-        return { ...base, state: 'dead', failed: true, failure: outcome.failure, ...this.#sayFailed(claim, handler, outcome.failure) };
+        return {
+          ...base,
+          state: 'dead',
+          failed: true,
+          failure: outcome.failure,
+          ...this.#sayFailed(claim, handler, outcome.failure),
+        };
       case 'interrupted':
         return { ...base, state: 'queued' };
       case 'cancelled':
@@ -148,7 +179,11 @@ export class Executor<Services> {
   #sayFailed({ event, priority, failures, fence }: Claim, handler: Handler<Services>, failure: Failure) {
     const buffer = new AttemptBuffer(event, priority, this.#options.catalogue);
     const { code, reason } = failure;
-    buffer.emit(handler.failure, { code, reason, attempts: failures + 1 }, { source: 'system', aggregateId: event.aggregateId });
+    buffer.emit(
+      handler.failure,
+      { code, reason, attempts: failures + 1 },
+      { source: 'system', aggregateId: event.aggregateId },
+    );
     const { id, type, aggregateId, aggregateType } = event;
     buffer.notify({
       type: handler.failure.type,
@@ -168,7 +203,7 @@ export class Executor<Services> {
       case 'cancelled':
         return { kind: 'done', result: 'cancelled' };
       case 'dead':
-        return { kind: 'failed', error: new Error(outcome.failure.message) };
+        return { kind: 'failed', error: toThrown(outcome.failure) };
       case 'retry':
       case 'interrupted':
         return finished.requeued ? { kind: 'done' } : { kind: 'later', runAt: finished.runAt };
@@ -183,7 +218,8 @@ export class Executor<Services> {
     metrics.jobsProcessed.inc({ queue: event.type, outcome: kind });
     metrics.jobProcessingDuration.observe({ queue: event.type, outcome: kind }, seconds);
     // A completed job's tab needs no line that its state does not say, and each line is a round trip.
-    if ('failure' in outcome) taken.log(`attempt ${claim.fence} ${kind} after ${Math.round(seconds * 1_000)} ms: ${outcome.failure.message}`);
+    if ('failure' in outcome)
+      taken.log(`attempt ${claim.fence} ${kind} after ${Math.round(seconds * 1_000)} ms: ${outcome.failure.message}`);
     if (kind === 'completed' || kind === 'dead' || kind === 'cancelled') {
       const labels = { type: event.type, status: kind };
       metrics.eventsProcessed.inc(labels);
@@ -191,7 +227,10 @@ export class Executor<Services> {
     }
     if (kind === 'dead') metrics.deadLetters.inc({ queue: event.type });
     const level = kind === 'dead' ? 'error' : kind === 'retry' ? 'warn' : 'info';
-    logger[level]({ type: event.type, outcome: kind, ms: Math.round(seconds * 1_000), ...describe(outcome) }, `${event.type} ${kind}`);
+    logger[level](
+      { type: event.type, outcome: kind, ms: Math.round(seconds * 1_000), ...describe(outcome) },
+      `${event.type} ${kind}`,
+    );
   }
 }
 
@@ -199,4 +238,10 @@ function describe(outcome: Outcome): object {
   if (outcome.kind === 'retry') return { error: outcome.failure.message, retryInMs: outcome.delayMs };
   if (outcome.kind === 'dead') return { error: outcome.failure.message, stack: outcome.failure.stack };
   return outcome.kind === 'interrupted' ? { reason: outcome.reason } : {};
+}
+
+function toThrown({ message, stack }: Failure): Error {
+  const error = new Error(message);
+  if (stack !== undefined) error.stack = stack;
+  return error;
 }

@@ -101,7 +101,9 @@ const finish: Statement = {
 };
 
 interface FinishRow {
-  readonly finished: readonly { readonly id: string; readonly fence: number; readonly runAt: string; readonly requeued: boolean }[] | null;
+  readonly finished:
+    | readonly { readonly id: string; readonly fence: number; readonly runAt: string; readonly requeued: boolean }[]
+    | null;
   readonly entered: readonly EnteredRow[] | null;
 }
 
@@ -129,7 +131,9 @@ export class Finishing {
 
   async #finish(items: readonly Finish[]): Promise<Finished[]> {
     const notifications = items.flatMap(({ jobId, notifications: rows }) => rows.map((row) => ({ jobId, ...row })));
-    const emitted = items.flatMap(({ jobId, emitted: events }) => events.map((event) => ({ jobId, ...event, runAt: null })));
+    const emitted = items.flatMap(({ jobId, emitted: events }) =>
+      events.map((event) => ({ jobId, ...event, runAt: null })),
+    );
     const jobs = items.map(({ emitted: _events, notifications: _rows, ...job }) => job);
     const [row] = await runStatement<FinishRow>(this.#options.pool, finish, [
       JSON.stringify(jobs),

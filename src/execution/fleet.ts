@@ -32,7 +32,9 @@ export class Fleet {
    */
   async stop(graceMs: number): Promise<void> {
     const { clock, shutdown } = this.#options;
-    const cancel = clock.after(graceMs, () => shutdown.abort(new AttemptAborted('shutdown', 'this worker is shutting down')));
+    const cancel = clock.after(graceMs, () =>
+      shutdown.abort(new AttemptAborted('shutdown', 'this worker is shutting down')),
+    );
     const closing = Promise.all(this.#consumers.map((consumer) => consumer.close()));
     const abandoned = Promise.withResolvers<void>();
     // close() never returns while the queue store is away; handing back has had its time by then.

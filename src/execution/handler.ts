@@ -22,7 +22,10 @@ export interface Step {
   /** Effect and record commit in one transaction, behind the fence: exactly once. Only use `tx`; keep it short. */
   transaction<T extends Json | void>(name: string, fn: (tx: Sql) => Promise<T>): Promise<T>;
   /** A notification that commits now, once, and not with the job's end: what a page should hear on the way. */
-  notify(name: string, notification: { readonly type: string; readonly data: Json; readonly status?: 'pending' | 'success' }): Promise<void>;
+  notify(
+    name: string,
+    notification: { readonly type: string; readonly data: Json; readonly status?: 'pending' | 'success' },
+  ): Promise<void>;
 }
 
 /** Notifications that commit with the job's completion, to the user's room and the request's. */
@@ -43,7 +46,11 @@ export interface AttemptLogger {
   error(message: string, details?: object): void;
 }
 
-export type Emit = <Emitted>(type: EventType<Emitted>, data: NoInfer<Emitted>, options?: { readonly aggregateId?: string }) => void;
+export type Emit = <Emitted>(
+  type: EventType<Emitted>,
+  data: NoInfer<Emitted>,
+  options?: { readonly aggregateId?: string },
+) => void;
 
 /** What a handler gets: one attempt at one event. */
 export interface AttemptContext<Data, Services> {

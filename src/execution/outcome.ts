@@ -28,7 +28,7 @@ export class AttemptAborted extends Error {
   override readonly name = 'AttemptAborted';
   readonly why: 'shutdown' | 'lock_lost' | 'fence_lost' | 'timeout' | 'cancelled';
 
-  constructor(why: AttemptAborted["why"], message: string) {
+  constructor(why: AttemptAborted['why'], message: string) {
     super(message);
     this.why = why;
   }
@@ -40,7 +40,8 @@ export function judgeFailure(thrown: unknown, failures: number, policy: RetryPol
     return thrown.why === 'cancelled' ? { kind: 'cancelled' } : { kind: 'interrupted', reason: thrown.message };
   }
   // Somebody else has the job; nothing this attempt says about it can be committed.
-  if (thrown instanceof SynapError && thrown.code === 'fence_lost') return { kind: 'interrupted', reason: thrown.message };
+  if (thrown instanceof SynapError && thrown.code === 'fence_lost')
+    return { kind: 'interrupted', reason: thrown.message };
   const failure = describeFailure(thrown);
   const count = failures + 1;
   if (thrown instanceof NonRetryableError || count >= policy.attempts) return { kind: 'dead', failure };
@@ -59,7 +60,13 @@ export function describeFailure(thrown: unknown): Failure {
   if (error instanceof SynapError) {
     return { code: error.code, message, reason: error.publicMessage ?? error.title, fingerprint, ...stack };
   }
-  return { code: error instanceof AttemptAborted ? 'attempt_timeout' : 'handler_failed', message, reason: unexplained, fingerprint, ...stack };
+  return {
+    code: error instanceof AttemptAborted ? 'attempt_timeout' : 'handler_failed',
+    message,
+    reason: unexplained,
+    fingerprint,
+    ...stack,
+  };
 }
 
 function storable(text: string, max: number): string {

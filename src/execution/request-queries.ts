@@ -1,5 +1,4 @@
 import type { Database } from '../platform/database.js';
-import type { Json } from '../platform/text.js';
 import type { Failure } from './outcome.js';
 import type { RequestJob, RequestQueries, RequestStatus, RequestView } from './requests.js';
 
@@ -34,7 +33,11 @@ export function combineStatus(statuses: readonly RequestStatus[]): RequestStatus
 export function createRequestQueries({ prisma }: Pick<Database, 'prisma'>): RequestQueries {
   return {
     async find(userId, requestId) {
-      const rows = await prisma.job.findMany({ where: { userId, requestId, isRoot: true }, orderBy: { id: 'asc' }, take: 1_000 });
+      const rows = await prisma.job.findMany({
+        where: { userId, requestId, isRoot: true },
+        orderBy: { id: 'asc' },
+        take: 1_000,
+      });
       const jobs = rows.map((row): RequestJob => {
         const status = statusOf(row.state, row.fence);
         return {
@@ -43,7 +46,7 @@ export function createRequestQueries({ prisma }: Pick<Database, 'prisma'>): Requ
           status,
           attempts: row.fence,
           progress: status === 'completed' ? { percent: 100 } : (row.progress as unknown as RequestJob['progress']),
-          result: row.result as Json,
+          result: row.result,
           error: toPublicError(row.lastError as unknown as Failure | null, status),
           createdAt: row.createdAt.toISOString(),
           startedAt: row.startedAt?.toISOString() ?? null,
@@ -68,13 +71,21 @@ function toView(requestId: string, jobs: readonly RequestJob[]): RequestView {
   return {
     requestId,
     status,
-    progress: { percent: Math.round(percents.reduce((sum, percent) => sum + percent, 0) / jobs.length), ...(message !== undefined && { message }) },
+    progress: {
+      percent: Math.round(percents.reduce((sum, percent) => sum + percent, 0) / jobs.length),
+      ...(message !== undefined && { message }),
+    },
     result: jobs.length === 1 ? (only?.result ?? null) : null,
     error: jobs.find((job) => job.error !== null)?.error ?? null,
     attempts: jobs.reduce((sum, job) => sum + job.attempts, 0),
     createdAt: earliest(jobs.map((job) => job.createdAt)) ?? '',
     startedAt: earliest(jobs.map((job) => job.startedAt)),
-    finishedAt: isOver ? earliest(jobs.map((job) => job.finishedAt), 'latest') : null,
+    finishedAt: isOver
+      ? earliest(
+          jobs.map((job) => job.finishedAt),
+          'latest',
+        )
+      : null,
     jobs,
   };
 }

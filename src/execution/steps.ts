@@ -41,7 +41,8 @@ export class Steps {
   /** The function that handlers get. */
   toStep(): Step {
     return Object.assign(
-      <T extends Json | void>(name: string, fn: (step: { readonly idempotencyKey: string }) => Promise<T>) => this.#run(name, fn),
+      <T extends Json | void>(name: string, fn: (step: { readonly idempotencyKey: string }) => Promise<T>) =>
+        this.#run(name, fn),
       {
         transaction: <T extends Json | void>(name: string, fn: (tx: Sql) => Promise<T>) => this.#transaction(name, fn),
         notify: (name: string, notification: Parameters<Step['notify']>[1]) => this.#notify(name, notification),
@@ -49,7 +50,10 @@ export class Steps {
     );
   }
 
-  async #run<T extends Json | void>(name: string, fn: (step: { readonly idempotencyKey: string }) => Promise<T>): Promise<T> {
+  async #run<T extends Json | void>(
+    name: string,
+    fn: (step: { readonly idempotencyKey: string }) => Promise<T>,
+  ): Promise<T> {
     const known = this.#begin(name);
     if (known !== undefined) return known.output as T;
     const output = toOutput(name, await fn({ idempotencyKey: `${this.#options.job.id}:${name}` }));
@@ -75,7 +79,13 @@ export class Steps {
   async #notify(name: string, { type, data, status = 'pending' }: Parameters<Step['notify']>[1]): Promise<void> {
     if (this.#begin(name) !== undefined) return;
     const { job, publisher } = this.#options;
-    const row = toNotificationRow({ type, status, data: toOutput(name, data), userId: job.userId, requestId: job.requestId });
+    const row = toNotificationRow({
+      type,
+      status,
+      data: toOutput(name, data),
+      userId: job.userId,
+      requestId: job.requestId,
+    });
     const entered = await this.#insertNotification(name, row);
     if (entered.length === 0) await this.#explainRefusal(name);
     else publisher.publish(toCommittedEntries([row], entered));
@@ -85,8 +95,10 @@ export class Steps {
   #begin(name: string): { readonly output: Json | undefined } | undefined {
     const { signal, recorded } = this.#options;
     signal.throwIfAborted();
-    if (name === '' || name.length > 100) throw new NonRetryableError('invalid_step', `a step's name has 1 to 100 characters: "${name}"`);
-    if (this.#used.has(name)) throw new NonRetryableError('invalid_step', `two steps of one attempt are named "${name}"`);
+    if (name === '' || name.length > 100)
+      throw new NonRetryableError('invalid_step', `a step's name has 1 to 100 characters: "${name}"`);
+    if (this.#used.has(name))
+      throw new NonRetryableError('invalid_step', `two steps of one attempt are named "${name}"`);
     this.#used.add(name);
     return recorded.has(name) ? { output: recorded.get(name) ?? undefined } : undefined;
   }
@@ -132,7 +144,8 @@ export class Steps {
       SELECT s.output, j.fence = ${fence} AND j.state = 'running' AS holds FROM jobs j
       LEFT JOIN steps s ON s."jobId" = j.id AND s.name = ${name} WHERE j.id = ${id}`.execute(this.#options.sql);
     const [row] = result.rows;
-    if (row?.holds !== true) throw new SynapError('fence_lost', `step "${name}": another attempt has taken over job ${id}`);
+    if (row?.holds !== true)
+      throw new SynapError('fence_lost', `step "${name}": another attempt has taken over job ${id}`);
     return row.output ?? undefined;
   }
 }
@@ -148,6 +161,7 @@ function toOutput(name: string, value: Json | void): Json {
   }
   const output = JSON.parse(text) as Json;
   const bad = findUnstorable(output);
-  if (bad !== undefined) throw new NonRetryableError('step_output_not_storable', `step "${name}": ${bad} cannot be stored`);
+  if (bad !== undefined)
+    throw new NonRetryableError('step_output_not_storable', `step "${name}": ${bad} cannot be stored`);
   return output;
 }

@@ -6,8 +6,6 @@ import type { Logger } from '../platform/logger.js';
 import { Periodic } from '../platform/periodic.js';
 
 const heartbeatEveryMs = 2_000;
-/** A worker whose last heartbeat is older, by the database's clock, holds nothing any more. */
-export const workerTimeoutMs = 10_000;
 
 /** This worker process as the others see it: a row whose heartbeat keeps its running jobs its own. */
 export class WorkerRegistry {
@@ -17,7 +15,13 @@ export class WorkerRegistry {
 
   constructor({ pool, clock, logger }: { readonly pool: pg.Pool; readonly clock: Clock; readonly logger: Logger }) {
     this.#pool = pool;
-    this.#heartbeat = new Periodic({ name: 'heartbeat', everyMs: heartbeatEveryMs, run: () => this.#beat(), clock, logger });
+    this.#heartbeat = new Periodic({
+      name: 'heartbeat',
+      everyMs: heartbeatEveryMs,
+      run: () => this.#beat(),
+      clock,
+      logger,
+    });
   }
 
   /** Registered before the first claim, or the first claim would look abandoned. */

@@ -268,10 +268,10 @@ describe('answers', () => {
     new SynapError('config_invalid', 'the secret reason', { publicMessage: 'the secret reason' }),
     new TypeError('the secret reason'),
   ])('whatever else fails inside is internal and nothing more: %s', async (error) => {
-    const faulty = await startApi({
-      databaseUrl: databaseUrl(),
-      deps: { requests: { find: () => Promise.reject(error) } },
-    });
+    const find = async (): Promise<never> => {
+      throw error;
+    };
+    const faulty = await startApi({ databaseUrl: databaseUrl(), deps: { requests: { find } } });
     try {
       const text = await (await faulty.call('/v1/requests/r-1', { user: 'ada' })).text();
       expect(JSON.parse(text)).toMatchObject({ status: 500, code: 'internal' });

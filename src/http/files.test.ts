@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startApi, type TestApi } from '../../test/support/api.js';
-import { Collected } from '../../test/support/signals.js';
+import { Collected, within } from '../../test/support/signals.js';
+import type { AppDeps } from './deps.js';
 
 const mebibyte = 1024 * 1024;
 let api: TestApi;
@@ -123,41 +124,72 @@ describe('POST /v1/files', () => {
     ],
   ])('%s that is cut short is given up and leaves nothing', async (_what, type, start) => {
     const stored = await storedFiles();
-    const { ended, cut } = await watchedApi();
+    const { saves, cut } = await watchedApi();
     try {
-      const token = await api.deps.tokens.mint('ada', { expiresInSeconds: 60 });
-      const socket = connect(Number(new URL(cut.url).port), '127.0.0.1');
-      socket.on('error', () => undefined);
-      const head = `Host: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: ${type}\r\nContent-Length: 100000`;
-      socket.end(`POST /v1/files HTTP/1.1\r\n${head}\r\n\r\n${start}${'a'.repeat(50_000)}`);
-      expect(await ended.first(() => true, 'the upload to be given up')).toBe('refused');
-      await cut.logs.first(({ path, status }) => path === '/v1/files' && status === 499, 'the line of the cut call');
+      const socket = await halfUpload(cut.url, type, start);
+      await saves.first((state) => state === 'begun', 'the upload to begin');
+      socket.destroy();
+      expect(await saves.first((state) => state !== 'begun', 'the upload to be given up')).toBe('refused');
     } finally {
       await cut.close();
     }
     expect(await storedFiles()).toEqual(stored);
-    expect(
-      await api.deps.database.sql.selectFrom('files').select('id').where('name', '=', 'cut.txt').execute(),
-    ).toEqual([]);
+    const rows = api.deps.database.sql.selectFrom('files').select('id').where('name', '=', 'cut.txt');
+    expect(await rows.execute()).toEqual([]);
+  });
+
+  test('a client that leaves before its token is checked holds nothing', async () => {
+    const left = Promise.withResolvers<void>();
+    const verify = async (token: string) => {
+      await left.promise;
+      return api.deps.tokens.verify(token);
+    };
+    const { saves, cut } = await watchedApi({ tokens: { ...api.deps.tokens, verify } });
+    try {
+      const socket = await halfUpload(cut.url, 'application/octet-stream', '');
+      socket.destroy();
+      await cut.logs.first(({ path, status }) => path === '/v1/files' && status === 499, 'the server to notice');
+      left.resolve();
+      expect(await saves.first((state) => state !== 'begun', 'the upload to be given up')).toBe('refused');
+    } finally {
+      await cut.close();
+    }
   });
 });
 
-/** Another server on the same uploads, which tells when one has ended and how. */
-async function watchedApi() {
+/** A connection on which half of an upload has been written. */
+async function halfUpload(url: string, type: string, start: string): Promise<Socket> {
+  const token = await api.deps.tokens.mint('ada', { expiresInSeconds: 60 });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  const head = `Host: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: ${type}\r\nContent-Length: 100000`;
+  const written = new Promise<unknown>((resolve) =>
+    socket.write(`POST /v1/files HTTP/1.1\r\n${head}\r\n\r\n${start}${'a'.repeat(50_000)}`, resolve),
+  );
+  await within(written, 'half of the upload to be written');
+  return socket;
+}
+
+/** Another server on the same uploads, which tells when one begins and how it ends. */
+async function watchedApi(deps: Partial<AppDeps> = {}) {
   const { uploads, config } = api.deps;
-  const ended = new Collected<'saved' | 'refused'>();
-  const saveUpload: typeof uploads.saveUpload = async (upload) => {
-    const saving = uploads.saveUpload({ ...upload, name: 'cut.txt' });
-    saving.then(
-      () => ended.add('saved'),
-      () => ended.add('refused'),
-    );
-    return saving;
+  const saves = new Collected<'begun' | 'saved' | 'refused'>();
+  const saveUpload: typeof uploads.saveUpload = async (incoming) => {
+    saves.add('begun');
+    try {
+      const saved = await uploads.saveUpload({ ...incoming, name: 'cut.txt' });
+      saves.add('saved');
+      return saved;
+    } catch (thrown) {
+      saves.add('refused');
+      throw thrown;
+    }
   };
-  return {
-    ended,
-    cut: await startApi({ databaseUrl: config.database.url ?? '', deps: { uploads: { ...uploads, saveUpload } } }),
-  };
+  const cut = await startApi({
+    databaseUrl: config.database.url ?? '',
+    deps: { ...deps, uploads: { ...uploads, saveUpload } },
+  });
+  return { saves, cut };
 }
 
 describe('GET /v1/files/:id', () => {
@@ -192,5 +224,31 @@ describe('GET /v1/files/:id', () => {
     expect([cached.status, await cached.text()]).toEqual([304, '']);
     const head = await api.call(file.url, { user: 'ada', method: 'HEAD' });
     expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '4', '']);
+  });
+
+  test('who leaves in the middle of a download frees the file, and that is no error', async () => {
+    const stalled = new Readable({ read: () => undefined });
+    stalled.push('the beginning');
+    const freed = new Promise((resolve) => stalled.once('close', resolve));
+    const file = { id: '', name: 'a', contentType: 'text/plain', size: 100, sha256: 'f', url: '', createdAt: '' };
+    const openFile = async () => Promise.resolve({ file, stream: stalled });
+    const left = await startApi({
+      databaseUrl: api.deps.config.database.url ?? '',
+      deps: { uploads: { ...api.deps.uploads, openFile } },
+    });
+    try {
+      const leaving = new AbortController();
+      const id = '00000000-0000-7000-8000-000000000000';
+      const response = await left.call(`/v1/files/${id}`, { user: 'ada', signal: leaving.signal });
+      expect(response.status).toBe(200);
+      leaving.abort();
+      await within(freed, 'the file to be closed');
+      await left.logs.first(({ status }) => status === 499, 'the line of the call');
+      await left.call('/nowhere', { headers: { 'X-Request-ID': 'later' } });
+      await left.logs.first(({ httpRequestId }) => httpRequestId === 'later', 'a later line');
+      expect(left.logs.items.filter(({ level }) => level > 30)).toEqual([]);
+    } finally {
+      await left.close();
+    }
   });
 });

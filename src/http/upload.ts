@@ -74,11 +74,12 @@ function openForm(req: Request) {
   }
 }
 
-/** Half a file must not be taken for a whole one. */
+/** Half a file must not be taken for a whole one. The client may also have left before anybody looked. */
 function whenCutShort(req: Request, stop: (error: Error) => void): () => void {
   const onClose = (): void => {
-    if (!req.complete) stop(malformed('the upload was cut short'));
+    if (!req.readableEnded) stop(malformed('the upload was cut short'));
   };
+  if (req.destroyed) onClose();
   req.once('close', onClose);
   return () => req.off('close', onClose);
 }

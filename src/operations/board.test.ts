@@ -1,9 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startBoard, type Board, type BoardQueue } from '../../test/support/board.js';
-import { seedJob, signIn, startOperations, type Mode, type Operations } from '../../test/support/operations.js';
+import {
+  operator,
+  seedJob,
+  signIn,
+  startOperations,
+  type Mode,
+  type Operations,
+} from '../../test/support/operations.js';
+import { startRedis } from '../../test/support/redis.js';
+import { systemClock, type Clock } from '../platform/clock.js';
+import { readConfig } from '../platform/config.js';
+import { createDatabase } from '../platform/database.js';
+import { createLogger } from '../platform/logger.js';
 import { LiveQueueAdapter } from './live-queue-adapter.js';
 import { asOperator } from './operator.js';
 import { PauseKeeper } from './pause-keeper.js';
+import { createSessions } from './session.js';
 
 describe.each<Mode>(['redis', 'postgres'])('a live queue of Bull Board on %s', (mode) => {
   let board: Board;
@@ -217,5 +230,49 @@ test('descriptions tell what waits in Postgres and not in the queue', async () =
     ]);
   } finally {
     await own.close();
+  }
+});
+
+test('a frozen Redis is named as the reason, in time, and the board comes back with it', async () => {
+  const redis = await startRedis();
+  const hurried: Clock = { ...systemClock, after: (delayMs, fn) => systemClock.after(delayMs / 20, fn) };
+  const own = await startOperations('redis', { redis: redis.url, clock: hurried });
+  try {
+    const { cookie } = await signIn(own.api);
+    const look = () => own.api.call('/admin/queues/api/queues', { headers: { Cookie: cookie } });
+    process.kill(redis.pid, 'SIGSTOP');
+    const answer = await look();
+    expect({ status: answer.status, body: await answer.json() }).toMatchObject({
+      status: 503,
+      body: { code: 'unavailable', detail: 'The queue store (redis) is out of reach.' },
+    });
+    process.kill(redis.pid, 'SIGCONT');
+    expect((await look()).status).toBe(200);
+  } finally {
+    await own.close();
+    await redis.stop();
+  }
+});
+
+test('without Postgres the live queues still show, and the rest says why it does not', async () => {
+  const away = createDatabase(
+    'postgresql://nobody@127.0.0.1:1/none',
+    readConfig({ DB_POOL_MIN: '0' }).database,
+    createLogger({ level: 'silent', pretty: false }),
+  );
+  const own = await startOperations('redis', { database: { pool: away.pool, sql: away.sql } });
+  const session = await createSessions('a secret of the tests', operator, () => Date.now()).issue();
+  try {
+    const answer = await own.api.call('/admin/queues/api/queues', { headers: { Cookie: `synap_operator=${session}` } });
+    const { queues } = (await answer.json()) as { queues: BoardQueue[] };
+    expect(queues.map(({ description }) => description)).toEqual([
+      'What waits in Postgres is not known: it is out of reach.',
+      'What waits in Postgres is not known: it is out of reach.',
+      'The dead letters are in Postgres, which is out of reach.',
+    ]);
+    expect((await signIn(own.api)).response.status).toBe(503);
+  } finally {
+    await own.close();
+    await away.close();
   }
 });

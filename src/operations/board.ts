@@ -55,7 +55,7 @@ export function createBoard(options: BoardOptions): RequestHandler[] {
     backend,
     clock,
     logger,
-    describe: (shown) => describeDeadLetters(waiting.openDeadLetters, shown),
+    describe: (shown) => waiting.describeDeadLetters(shown),
   });
   const server = new BoardServer();
   server.setBasePath(basePath);
@@ -109,11 +109,6 @@ function uiConfig({ basePath, environment, backend }: BoardOptions): UIConfig {
     hideDocsLink: true,
   };
 }
-
-const describeDeadLetters = (open: number, shown: number): string =>
-  open > shown
-    ? `The newest ${shown.toLocaleString('en')} open dead letters of all queues; ${open.toLocaleString('en')} are open.`
-    : 'All open dead letters of all queues, read from Postgres.';
 
 function refuseOthers({ method, route, request }: HookContext): BeforeHookResult {
   if (method === 'get') return { allow: true };

@@ -11,6 +11,7 @@ import type {
 import { z } from 'zod';
 import type { JobAdministration } from '../execution/administration.js';
 import type { Clock } from '../platform/clock.js';
+import { isConnectionLoss } from '../platform/database.js';
 import { SynapError, toError } from '../platform/errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { QueueBackend } from '../queues/backend.js';
@@ -32,7 +33,7 @@ export interface DeadLetterAdapterOptions {
 }
 
 /** The board shows the newest; what is older moves up as these are dealt with. */
-export const maxShown = 1_000;
+const maxShown = 1_000;
 const actsAtOnce = 4;
 
 /**
@@ -65,8 +66,12 @@ export class DeadLetterAdapter extends BaseAdapter {
     return ['failed'];
   }
 
+  /** While Postgres is away the live queues can still be looked at; the description says why there is nothing here. */
   async getJobCounts(): Promise<JobCounts> {
-    const failed = await this.#options.deadLetters.count(maxShown);
+    const failed = await this.#options.deadLetters.count(maxShown).catch((thrown: unknown) => {
+      if (isConnectionLoss(thrown)) return 0;
+      throw thrown;
+    });
     return {
       latest: 0,
       active: 0,

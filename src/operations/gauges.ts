@@ -10,10 +10,11 @@ const states = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'comple
 
 /** The connections of the hot pool; every process has it. */
 export function poolGauge({ pool }: Pick<Database, 'pool'>, metrics: Metrics, clock: Clock, logger: Logger): Periodic {
-  const run = async (): Promise<void> => {
+  const run = (): Promise<void> => {
     metrics.dbPoolSize.set({ state: 'idle' }, pool.idleCount);
     metrics.dbPoolSize.set({ state: 'active' }, pool.totalCount - pool.idleCount);
     metrics.dbPoolSize.set({ state: 'waiting' }, pool.waitingCount);
+    return Promise.resolve();
   };
   return new Periodic({ name: 'pool gauge', everyMs, run, clock, logger });
 }

@@ -69,8 +69,12 @@ export class Waiting {
     return `In Postgres, not in this queue: ${count(due)} due, ${count(scheduled)} scheduled. Open dead letters: ${count(dead)}.`;
   }
 
-  get openDeadLetters(): number {
-    return [...this.#rows.values()].reduce((sum, { dead }) => sum + dead, 0);
+  /** @param shown how many of the dead letters the board lists */
+  describeDeadLetters(shown: number): string {
+    if (!this.#isKnown) return 'The dead letters are in Postgres, which is out of reach.';
+    const open = [...this.#rows.values()].reduce((sum, { dead }) => sum + dead, 0);
+    if (open <= shown) return 'All open dead letters of all queues, read from Postgres.';
+    return `The newest ${count(shown)} of all queues' open dead letters; ${count(open)} are open.`;
   }
 
   async #read(): Promise<void> {

@@ -37,7 +37,14 @@ export class Batcher<Item, Result> {
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(options: BatcherOptions<Item, Result>) {
-    this.#options = { weigh: () => 1, maxItems: 100, maxWeight: 4 * 1024 * 1024, lanes: 2, maxWaiting: 20_000, ...options };
+    this.#options = {
+      weigh: () => 1,
+      maxItems: 100,
+      maxWeight: 4 * 1024 * 1024,
+      lanes: 2,
+      maxWaiting: 20_000,
+      ...options,
+    };
   }
 
   get waiting(): number {

@@ -7,7 +7,12 @@ export type Role = (typeof roles)[number];
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const list = z.string().transform((text) => text.split(',').map((item) => item.trim()).filter((item) => item !== ''));
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+);
 
 const windowUnitsMs = { second: 1_000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
 
@@ -50,17 +55,25 @@ const variables = z.object({
   PORT: port.default(3000),
   METRICS_PORT: port.optional(),
   METRICS_ENABLED: flag.default(true),
-  METRICS_PREFIX: z.string().regex(/^[a-z_]*$/).default('synap_'),
+  METRICS_PREFIX: z
+    .string()
+    .regex(/^[a-z_]*$/)
+    .default('synap_'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   PINO_PRETTY: flag.optional(),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must look like postgresql://user:password@host:5432/database' }).optional(),
+  DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: 'must look like postgresql://user:password@host:5432/database' })
+    .optional(),
   DB_POOL_MIN: count(0, 1_000).default(5),
   DB_POOL_MAX: count(2, 1_000).default(20),
   DB_IDLE_TIMEOUT: count(0, 3_600_000).default(30_000),
   REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must look like redis://host:6379' }).optional(),
   JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   API_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
-  OPERATOR_NAME: z.string().regex(/^[A-Za-z0-9._@-]{1,64}$/).default('operator'),
+  OPERATOR_NAME: z
+    .string()
+    .regex(/^[A-Za-z0-9._@-]{1,64}$/)
+    .default('operator'),
   OPERATOR_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
   ALLOWED_ORIGINS: list.optional(),
   TRUST_PROXY: trustProxy.default(false),
@@ -75,7 +88,10 @@ const variables = z.object({
   ANTHROPIC_MODEL: z.string().default('claude-sonnet-4-5'),
   WORKER_CONCURRENCY: count(1, 1_000).default(20),
   QUEUE_CONCURRENCY: concurrencyMap.default({}),
-  QUEUE_PREFIX: z.string().regex(/^[A-Za-z0-9_-]{1,32}$/).default('synap'),
+  QUEUE_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/)
+    .default('synap'),
   SHUTDOWN_TIMEOUT_MS: count(1_000, 600_000).default(30_000),
   SYNAP_DIR: z.string().default('.synap'),
 });
@@ -89,7 +105,9 @@ export type Config = ReturnType<typeof shape>;
  * @throws SynapError `config_invalid` with every fault at once.
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const parsed = variables.safeParse(given);
   const faults: Fault[] = parsed.success
     ? rulesBetween(parsed.data)
@@ -109,7 +127,8 @@ function rulesBetween(v: Variables): Fault[] {
   const inProduction = v.NODE_ENV === 'production';
   require('DATABASE_URL', inProduction, 'is required in production');
   require('JWT_SECRET', inProduction, 'is required in production');
-  require('REDIS_URL', v.SYNAP_ROLES.length < roles.length, 'is required where SYNAP_ROLES names only a part of the roles');
+  require('REDIS_URL', v.SYNAP_ROLES.length <
+    roles.length, 'is required where SYNAP_ROLES names only a part of the roles');
   if (v.DB_POOL_MIN > v.DB_POOL_MAX) faults.push({ path: 'DB_POOL_MIN', message: 'must not exceed DB_POOL_MAX' });
   return faults;
 }
@@ -132,11 +151,20 @@ function shape(v: Variables) {
       maxFileBytes: v.MAX_FILE_SIZE_MB * 1024 * 1024,
     },
     /** `port` undefined: no internal port (one process in development serves its metrics nowhere but there). */
-    metrics: { enabled: v.METRICS_ENABLED, port: v.METRICS_PORT ?? (isProduction ? 9464 : undefined), prefix: v.METRICS_PREFIX },
+    metrics: {
+      enabled: v.METRICS_ENABLED,
+      port: v.METRICS_PORT ?? (isProduction ? 9464 : undefined),
+      prefix: v.METRICS_PREFIX,
+    },
     log: { level: v.LOG_LEVEL, pretty: v.PINO_PRETTY ?? !isProduction },
     database: { url: v.DATABASE_URL, poolMin: v.DB_POOL_MIN, poolMax: v.DB_POOL_MAX, idleTimeoutMs: v.DB_IDLE_TIMEOUT },
     redis: { url: v.REDIS_URL },
-    auth: { jwtSecret: v.JWT_SECRET, apiKey: v.API_KEY, operatorName: v.OPERATOR_NAME, operatorPassword: v.OPERATOR_PASSWORD },
+    auth: {
+      jwtSecret: v.JWT_SECRET,
+      apiKey: v.API_KEY,
+      operatorName: v.OPERATOR_NAME,
+      operatorPassword: v.OPERATOR_PASSWORD,
+    },
     rateLimit: { max: v.RATE_LIMIT_MAX, windowMs: v.RATE_LIMIT_WINDOW, banMs: v.RATE_LIMIT_BAN_DURATION * 1_000 },
     storage: { provider: v.STORAGE_PROVIDER, directory: v.STORAGE_DIR ?? `${v.SYNAP_DIR}/storage` },
     assistant: { apiKey: v.ANTHROPIC_API_KEY, baseUrl: v.ANTHROPIC_BASE_URL, model: v.ANTHROPIC_MODEL },

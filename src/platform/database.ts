@@ -43,7 +43,9 @@ export function createDatabase(url: string, config: Config['database'], logger: 
   // An idle connection that Postgres ends is replaced by the pool; without a listener it would end the process.
   pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection was lost'));
   const sql = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
-  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url, max: 5, application_name: 'synap-prisma' }) });
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg({ connectionString: url, max: 5, application_name: 'synap-prisma' }),
+  });
   return {
     pool,
     sql,
@@ -80,7 +82,9 @@ export function sqlStateClass(thrown: unknown): string | undefined {
 export function isConnectionLoss(thrown: unknown): boolean {
   const state = sqlStateClass(thrown);
   if (state !== undefined) return state === '08' || state === '57' || state === '53';
-  return /timeout exceeded|Connection terminated|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|not queryable/i.test(describe(thrown));
+  return /timeout exceeded|Connection terminated|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|not queryable/i.test(
+    describe(thrown),
+  );
 }
 
 function describe(thrown: unknown): string {

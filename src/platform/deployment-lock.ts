@@ -32,7 +32,11 @@ export async function acquireDeploymentLock(options: DeploymentLockOptions): Pro
   let cancelRetry: () => void = () => undefined;
 
   const connect = async (): Promise<void> => {
-    const fresh = new pg.Client({ connectionString: options.databaseUrl, application_name: 'synap-lock', keepAlive: true });
+    const fresh = new pg.Client({
+      connectionString: options.databaseUrl,
+      application_name: 'synap-lock',
+      keepAlive: true,
+    });
     fresh.on('error', (error) => options.logger.debug({ err: error }, 'the deployment lock lost its connection'));
     await fresh.connect();
     if (!(await tryLock(fresh, options.kind))) {

@@ -8,7 +8,12 @@ export type { Redis };
  * One connection. `purpose` is its name in CLIENT LIST. Commands wait while Redis is away and are sent again when it is
  * back (`maxRetriesPerRequest: null`, as BullMQ's workers need): everything sent through here must be idempotent.
  */
-export function connectRedis(url: string, purpose: string, logger: Logger, options: { readonly enableOfflineQueue?: boolean; readonly maxRetriesPerRequest?: number } = {}): Redis {
+export function connectRedis(
+  url: string,
+  purpose: string,
+  logger: Logger,
+  options: { readonly enableOfflineQueue?: boolean; readonly maxRetriesPerRequest?: number } = {},
+): Redis {
   const redis = new Redis(url, {
     connectionName: `synap-${purpose}`,
     maxRetriesPerRequest: null,
@@ -34,7 +39,12 @@ export function connectRedis(url: string, purpose: string, logger: Logger, optio
  * @throws SynapError `start_failed`
  */
 export async function checkRedis(url: string): Promise<void> {
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 5_000, maxRetriesPerRequest: 0 });
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    connectTimeout: 5_000,
+    maxRetriesPerRequest: 0,
+  });
   let reason = 'does not answer';
   redis.on('error', (error: Error) => {
     reason = error.message;

@@ -5,4 +5,5 @@ interface Manifest {
 }
 
 /** Of Synap, from its package.json. */
-export const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Manifest).version;
+export const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Manifest)
+  .version;

@@ -17,19 +17,30 @@ const pageDirectory = path.join(path.dirname(fileURLToPath(import.meta.url)), '.
 
 /** Accepts events, answers reads, serves the page and Bull Board. */
 export function startApi(node: SynapNode): void {
-  const { config, database, backend, publisher, fastPath, catalogue, redis, health, clock, logger, lifecycle, jwtSecret } = node;
+  const { config, database, backend, publisher, fastPath, catalogue, health, clock, logger, lifecycle, jwtSecret } =
+    node;
   const { environment, isProduction, auth } = config;
 
   const store = new EventStore({ pool: database.pool, onRunnable: fastPath.offer });
   lifecycle.onStop('event store', () => store.drain());
   const administration = new JobAdministration({ database, publisher, onRunnable: fastPath.offer });
   const operations = createOperationsRouter({
-    ...{ path: '/admin', backend, queues: catalogue.queues, administration, database, environment, isProduction, clock, logger },
+    path: '/admin',
+    queues: catalogue.queues,
+    backend,
+    administration,
+    database,
+    environment,
+    isProduction,
+    clock,
+    logger,
     operator: { name: auth.operatorName, password: auth.operatorPassword },
     secret: jwtSecret,
   });
   const app = createApp({
-    ...{ ...node, version, pageDirectory, redis },
+    ...node,
+    version,
+    pageDirectory,
     acceptor: new EventAcceptor({ catalogue, store, clock }),
     events: createEventQueries(database),
     requests: createRequestQueries(database),
@@ -39,5 +50,12 @@ export function startApi(node: SynapNode): void {
   });
   node.http.serve(app);
   // Without its queues the api still accepts: the outbox holds what it cannot enqueue.
-  health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok' as const, () => 'degraded' as const) });
+  health.add({
+    name: 'queues',
+    run: () =>
+      backend.ping().then(
+        () => 'ok' as const,
+        () => 'degraded' as const,
+      ),
+  });
 }

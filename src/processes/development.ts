@@ -13,9 +13,15 @@ export interface Provisions {
 }
 
 /** In production everything is configured (readConfig insists); elsewhere what is missing is made up, once, and kept. */
-export async function provision(config: Config, port: number, lifecycle: Lifecycle, logger: Logger): Promise<Provisions> {
+export async function provision(
+  config: Config,
+  port: number,
+  lifecycle: Lifecycle,
+  logger: Logger,
+): Promise<Provisions> {
   const { url, jwtSecret } = { url: config.database.url, jwtSecret: config.auth.jwtSecret };
-  if (config.isProduction && url !== undefined && jwtSecret !== undefined) return { config, databaseUrl: url, jwtSecret };
+  if (config.isProduction && url !== undefined && jwtSecret !== undefined)
+    return { config, databaseUrl: url, jwtSecret };
 
   const databaseUrl = url ?? (await startPostgres(config.directory, lifecycle, logger));
   const known = (await readDevelopmentState(config.directory)) ?? newDevelopmentState();

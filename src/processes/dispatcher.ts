@@ -1,4 +1,5 @@
 import { Dispatcher } from '../dispatch/dispatcher.js';
+import { Reconciler } from '../dispatch/reconciler.js';
 import { queueGauge } from '../operations/gauges.js';
 import { Sweeper } from '../realtime/sweeper.js';
 import type { SynapNode } from './node.js';
@@ -11,6 +12,10 @@ export function startDispatcher(node: SynapNode): void {
   const dispatcher = new Dispatcher({ backend, outbox, queues, clock, logger, metrics });
   dispatcher.start();
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
+
+  const reconciler = new Reconciler({ pool: database.pool, backend, queues, clock, logger, metrics });
+  reconciler.start();
+  lifecycle.onStop('reconciler', () => reconciler.stop());
 
   const sweeper = new Sweeper({ log, publisher, clock, logger });
   sweeper.start();

@@ -54,7 +54,11 @@ async function start(given: Config, lifecycle: Lifecycle, logger: Logger): Promi
 }
 
 /** Alone on the database or not at all; in production a job of its own migrates, before any process starts. */
-async function prepareDatabase({ config, databaseUrl }: Provisions, lifecycle: Lifecycle, logger: Logger): Promise<void> {
+async function prepareDatabase(
+  { config, databaseUrl }: Provisions,
+  lifecycle: Lifecycle,
+  logger: Logger,
+): Promise<void> {
   const onLost = (error: SynapError): void => {
     logger.fatal({ err: error }, error.message);
     process.exitCode = 1;
@@ -82,10 +86,21 @@ async function startRoles(node: SynapNode): Promise<void> {
 async function greet(node: SynapNode, databaseUrl: string, given: Config): Promise<void> {
   const token = await node.tokens.mint(demo.userId, { expiresInSeconds: demo.days * 86_400 });
   const { hostname, pathname } = new URL(databaseUrl);
-  const database = given.database.url === undefined ? `${given.directory} (embedded PostgreSQL)` : `PostgreSQL at ${hostname}${pathname}`;
+  const database =
+    given.database.url === undefined
+      ? `${given.directory} (embedded PostgreSQL)`
+      : `PostgreSQL at ${hostname}${pathname}`;
   const store = given.redis.url === undefined ? database : `${database}, Redis at ${new URL(given.redis.url).host}`;
   const hasColour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
-  const text = banner({ config: node.config, port: node.http.port, token, tokenDays: demo.days, userId: demo.userId, store, hasColour });
+  const text = banner({
+    config: node.config,
+    port: node.http.port,
+    token,
+    tokenDays: demo.days,
+    userId: demo.userId,
+    store,
+    hasColour,
+  });
   process.stdout.write(`${text}\n`);
 }
 

@@ -59,14 +59,29 @@ export function createNode(options: NodeOptions) {
   lifecycle.onStop('fast path', () => fastPath.drain());
 
   const health = new Health();
-  health.add({ name: 'postgres', run: async () => ((await database.pool.query('SELECT 1')).rowCount === 1 ? 'ok' : 'failed') });
+  health.add({
+    name: 'postgres',
+    run: async () => ((await database.pool.query('SELECT 1')).rowCount === 1 ? 'ok' : 'failed'),
+  });
 
   const gauge = poolGauge(database, metrics, clock, logger);
   gauge.start();
   lifecycle.onStop('pool gauge', () => gauge.stop());
 
   return {
-    ...{ ...options, clock, metrics, catalogue, database, backend, backplane, redis, log, publisher, outbox, fastPath, health },
+    ...options,
+    clock,
+    metrics,
+    catalogue,
+    database,
+    backend,
+    backplane,
+    redis,
+    log,
+    publisher,
+    outbox,
+    fastPath,
+    health,
     tokens: createTokens(jwtSecret),
     handlers: new Handlers(features.flatMap(({ handlers }) => handlers)),
     reads: features.flatMap(({ reads }) => reads),
@@ -78,7 +93,11 @@ function connectTransports({ config, databaseUrl, logger, lifecycle }: NodeOptio
   const { url, prefix } = { url: config.redis.url, prefix: config.queues.prefix };
   if (url === undefined) {
     const store = createPostgresStore(databaseUrl, queues.length, logger);
-    return { backend: new BullMqBackend(store, systemClock, logger), backplane: createLocalBackplane(), redis: undefined };
+    return {
+      backend: new BullMqBackend(store, systemClock, logger),
+      backplane: createLocalBackplane(),
+      redis: undefined,
+    };
   }
   const redis = connectRedis(url, 'api', logger, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
   lifecycle.onStop('redis', () => redis.disconnect());
@@ -86,7 +105,9 @@ function connectTransports({ config, databaseUrl, logger, lifecycle }: NodeOptio
     backend: new BullMqBackend(createRedisStore(url, prefix, logger), systemClock, logger),
     backplane: createRedisBackplane({
       connect: (purpose, options) => connectRedis(url, purpose, logger, options),
-      ...{ prefix, logger, clock: systemClock },
+      prefix,
+      logger,
+      clock: systemClock,
     }),
     redis,
   };

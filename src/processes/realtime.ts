@@ -4,7 +4,11 @@ import type { SynapNode } from './node.js';
 /** Socket.IO on the process' HTTP server. */
 export function startRealtime(node: SynapNode): void {
   const { config, http, backplane, lifecycle, health } = node;
-  const realtime = createRealtimeServer({ ...node, httpServer: http.server, allowedOrigins: config.http.allowedOrigins });
+  const realtime = createRealtimeServer({
+    ...node,
+    httpServer: http.server,
+    allowedOrigins: config.http.allowedOrigins,
+  });
   lifecycle.onStop('realtime', () => realtime.close());
   health.add(backplane.check);
 }

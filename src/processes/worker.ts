@@ -8,7 +8,20 @@ import type { SynapNode } from './node.js';
 
 /** Takes jobs from every queue and runs their handlers. */
 export async function startWorker(node: SynapNode): Promise<void> {
-  const { config, database, publisher, fastPath, handlers, catalogue, backend, clock, logger, metrics, lifecycle, health } = node;
+  const {
+    config,
+    database,
+    publisher,
+    fastPath,
+    handlers,
+    catalogue,
+    backend,
+    clock,
+    logger,
+    metrics,
+    lifecycle,
+    health,
+  } = node;
   const { pool } = database;
 
   const registry = new WorkerRegistry({ pool, clock, logger });
@@ -20,14 +33,30 @@ export async function startWorker(node: SynapNode): Promise<void> {
   const finishing = new Finishing({ pool, publisher, onRunnable: fastPath.offer });
   const shutdown = new AbortController();
   const executor = new Executor({
-    ...{ database, claims, finishing, handlers, catalogue, services, publisher, clock, logger, metrics },
+    database,
+    claims,
+    finishing,
+    handlers,
+    catalogue,
+    services,
+    publisher,
+    clock,
+    logger,
+    metrics,
     random: Math.random,
     shutdown: shutdown.signal,
   });
 
   const { concurrency, concurrencyByType } = config.queues;
   const concurrencyOf = (queue: string) => concurrencyByType[queue] ?? concurrency;
-  const fleet = new Fleet({ backend, queues: handlers.types, concurrency: concurrencyOf, execute: executor.execute, clock, shutdown });
+  const fleet = new Fleet({
+    backend,
+    queues: handlers.types,
+    concurrency: concurrencyOf,
+    execute: executor.execute,
+    clock,
+    shutdown,
+  });
   fleet.start();
   lifecycle.onStop('worker fleet', () => fleet.stop(config.shutdownTimeoutMs / 2));
 

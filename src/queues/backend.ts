@@ -33,6 +33,8 @@ export interface QueueBackend {
   /** Adds tickets to a queue. On any error the outcome of all is unknown; adding them again is harmless. */
   enqueue(queue: string, tickets: readonly Ticket[]): Promise<void>;
   consume(queue: string, concurrency: number, dispose: (taken: Taken) => Promise<Disposal>): Consumer;
+  /** Which of these ticket ids the queue does not know as waiting, delayed or active. */
+  missing(queue: string, ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** BullMQ's own object, for Bull Board and metrics. */
   queue(name: string): Queue;
   /** Resolves when the store answers. */

@@ -9,7 +9,11 @@ import { parseTicketId, ticketId, type Ticket } from './ticket.js';
 export interface BullMqStore {
   readonly mode: QueueBackend['mode'];
   createQueue(name: string): Queue;
-  createWorker(name: string, processor: (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>, options: WorkerTuning): Worker;
+  createWorker(
+    name: string,
+    processor: (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>,
+    options: WorkerTuning,
+  ): Worker;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -18,6 +22,9 @@ export type WorkerTuning = Omit<WorkerOptions, 'connection' | 'prefix'>;
 
 /** Finished jobs stay for Bull Board's sake only. */
 const keptForBullBoard = { count: 1_000 };
+
+/** BullMQ's states of a ticket that will be delivered, or was and is not disposed of. */
+const inHand: ReadonlySet<string> = new Set(['waiting', 'prioritized', 'delayed', 'active', 'waiting-children']);
 
 /** A job whose attempt could not even be judged (Postgres away) is looked at again after this. */
 const unjudgedDelayMs = 1_000;
@@ -67,6 +74,12 @@ export class BullMqBackend implements QueueBackend {
     );
   }
 
+  async missing(name: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const queue = this.queue(name);
+    const states = await Promise.all(ids.map((id) => queue.getJobState(id)));
+    return new Set(ids.filter((_, index) => !inHand.has(states[index] ?? 'unknown')));
+  }
+
   consume(queue: string, concurrency: number, dispose: (taken: Taken) => Promise<Disposal>): Consumer {
     const worker = this.#store.createWorker(queue, (job, token, signal) => this.#process(job, token, signal, dispose), {
       concurrency,
@@ -94,14 +107,18 @@ export class BullMqBackend implements QueueBackend {
       case 'done':
         return disposal.result;
       case 'failed':
-        throw new UnrecoverableError(disposal.error.message);
+        throw asUnrecoverable(disposal.error);
       case 'later':
         await job.moveToDelayed(disposal.runAt, token);
         throw new DelayedError();
     }
   }
 
-  async #judge(job: Job, signal: AbortSignal | undefined, dispose: (taken: Taken) => Promise<Disposal>): Promise<Disposal> {
+  async #judge(
+    job: Job,
+    signal: AbortSignal | undefined,
+    dispose: (taken: Taken) => Promise<Disposal>,
+  ): Promise<Disposal> {
     let ids: ReturnType<typeof parseTicketId>;
     try {
       ids = parseTicketId(job.id ?? '');
@@ -133,4 +150,11 @@ export class BullMqBackend implements QueueBackend {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     await this.#store.close();
   }
+}
+
+/** Bull Board shows the stack of what was thrown here: the handler's. */
+function asUnrecoverable({ message, stack }: Error): UnrecoverableError {
+  const error = new UnrecoverableError(message);
+  if (stack !== undefined) error.stack = stack;
+  return error;
 }

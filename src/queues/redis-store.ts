@@ -17,16 +17,21 @@ export function createRedisStore(url: string, prefix: string, logger: Logger): B
     // The version check asks Redis once, when the queue is made: refused then, it would fail the queue for ever.
     createQueue: (name) =>
       new Queue(name, {
-        ...{ connection: producer, prefix: prefixOf(name), skipWaitingForReady: true, skipVersionCheck: true },
+        connection: producer,
+        prefix: prefixOf(name),
+        skipWaitingForReady: true,
+        skipVersionCheck: true,
         streams: { events: { maxLen: 1_000 } },
       }),
-    createWorker: (name, processor, options) => new Worker(name, processor, { ...options, connection: consumer, prefix: prefixOf(name) }),
+    createWorker: (name, processor, options) =>
+      new Worker(name, processor, { ...options, connection: consumer, prefix: prefixOf(name) }),
     async ping() {
       await producer.ping();
     },
-    async close() {
+    close() {
       producer.disconnect();
       consumer.disconnect();
+      return Promise.resolve();
     },
   };
 }

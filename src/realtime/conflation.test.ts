@@ -105,5 +105,7 @@ describe('conflation', () => {
     clock.pass(1_000);
     expect(sent).toHaveLength(3);
     expect(clock.waiting).toBe(0);
+    conflation.offer('r', progress(100));
+    expect(sent.at(-1)).toBe('r: e 100%');
   });
 });

@@ -75,7 +75,7 @@ export const statements = {
        SELECT r.key FROM rooms r JOIN mark m ON m.room = r.key AND m.epoch = r.epoch
        WHERE r."publishedSeq" < m.seq ORDER BY r.key FOR NO KEY UPDATE OF r SKIP LOCKED
      )
-     UPDATE rooms r SET "publishedSeq" = GREATEST(r."publishedSeq", m.seq)
+     UPDATE rooms r SET "publishedSeq" = m.seq
      FROM mark m JOIN free f ON f.key = m.room WHERE r.key = m.room AND r.epoch = m.epoch`,
   ),
 

@@ -27,7 +27,7 @@ export function createRedisBackplane({ connect, prefix, logger, clock }: RedisBa
   let subscriber: Redis | undefined;
 
   return {
-    fanout: new RedisFanout(publisher, new AdapterFrames(key), prefix),
+    fanout: new RedisFanout(publisher, new AdapterFrames(key), { prefix, clock }),
     presence,
     attach(io) {
       subscriber = connect('subscriber');

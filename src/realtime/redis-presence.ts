@@ -1,5 +1,6 @@
 import type { Clock } from '../platform/clock.js';
 import type { Redis } from '../platform/redis.js';
+import { atMost } from './at-most.js';
 import type { RealtimeIo } from './io.js';
 import { localCount, type Presence } from './presence.js';
 import { isRoomKey } from './rooms.js';
@@ -46,11 +47,8 @@ export class RedisPresence implements Presence {
   async count(room: string): Promise<number> {
     const local = localCount(this.#io, room);
     if (this.#redis.status !== 'ready') return local;
-    const late = Promise.withResolvers<undefined>();
-    const cancel = this.#clock.after(answerMs, () => late.resolve(undefined));
-    const said = await Promise.race([this.#redis.hgetall(this.#key(room)).catch(() => undefined), late.promise]);
-    cancel();
-    return local + this.#sumOfOthers(said ?? {});
+    const said = this.#redis.hgetall(this.#key(room)).catch(() => ({}));
+    return local + this.#sumOfOthers((await atMost(answerMs, said, this.#clock)) ?? {});
   }
 
   /** Resolves when what changed so far is said. Never rejects. */
@@ -62,7 +60,7 @@ export class RedisPresence implements Presence {
   /** Takes this replica's counts back. */
   async stop(): Promise<void> {
     this.#cancel?.();
-    await this.settle();
+    await atMost(answerMs, this.settle(), this.#clock);
   }
 
   #sumOfOthers(said: Record<string, string>): number {

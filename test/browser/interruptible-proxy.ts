@@ -34,10 +34,10 @@ export async function startProxy(target: string): Promise<InterruptibleProxy> {
     return typeof address === 'object' && address !== null ? address.port : port;
   };
   const cut = async (): Promise<void> => {
-    const closed = once(server, 'close');
-    server.close();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.close(() => resolve());
     for (const socket of sockets) socket.destroy();
-    await closed;
+    await promise;
   };
   const port = await listen(0);
   return { url: `http://127.0.0.1:${port}`, cut, mend: async () => void (await listen(port)), close: cut };

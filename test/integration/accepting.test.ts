@@ -19,8 +19,18 @@ const Handled = defineEvent({
   origin: 'client',
   data: z.object({ n: z.number(), text: z.string().max(1_000).optional() }),
 });
-const Unhandled = defineEvent({ type: 'probe.look.requested', aggregateType: 'probe', origin: 'client', data: z.object({}) });
-const Internal = defineEvent({ type: 'probe.run.completed', aggregateType: 'probe', origin: 'handler', data: z.object({}) });
+const Unhandled = defineEvent({
+  type: 'probe.look.requested',
+  aggregateType: 'probe',
+  origin: 'client',
+  data: z.object({}),
+});
+const Internal = defineEvent({
+  type: 'probe.run.completed',
+  aggregateType: 'probe',
+  origin: 'handler',
+  data: z.object({}),
+});
 const catalogue = new EventCatalogue([Handled, Unhandled, Internal], [Handled]);
 
 let testDatabase: TestDatabase;
@@ -46,7 +56,11 @@ beforeEach(() => {
 const ask = (more = {}) => ({ type: 'probe.run.requested', data: { n: 1 }, ...more });
 const count = async (table: string, where = 'true') =>
   (await testDatabase.pool.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table} WHERE ${where}`)).rows[0]?.n;
-const thrownBy = (promise: Promise<unknown>) => promise.then(() => undefined, (error: unknown) => error);
+const thrownBy = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 
 describe('an accepted event', () => {
   test('stands in the database with its job and its outbox row before it is answered', async () => {
@@ -65,7 +79,16 @@ describe('an accepted event', () => {
       [answer.eventId],
     );
     expect(rows).toEqual([
-      { state: 'queued', priority: 1, generation: 1, isRoot: true, source: 'api', version: 1, userId: 'ada', queue: 'probe.run.requested' },
+      {
+        state: 'queued',
+        priority: 1,
+        generation: 1,
+        isRoot: true,
+        source: 'api',
+        version: 1,
+        userId: 'ada',
+        queue: 'probe.run.requested',
+      },
     ]);
     expect(runnable).toMatchObject([{ queue: 'probe.run.requested', jobId: answer.eventId, priority: 1 }]);
   });
@@ -90,7 +113,9 @@ describe('an accepted event', () => {
 describe('an idempotency key', () => {
   test('answers the same for the same body, with one event, however many send it at once', async () => {
     const idempotencyKey = randomUUID();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => acceptor.accept('ada', ask({ requestId: 'same' }), { idempotencyKey })));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => acceptor.accept('ada', ask({ requestId: 'same' }), { idempotencyKey })),
+    );
     const again = await acceptor.accept('ada', ask({ requestId: 'same' }), { idempotencyKey });
     expect(new Set([...answers, again].map(({ eventId }) => eventId)).size).toBe(1);
     expect(await count('events', `"requestId" = 'same'`)).toBe(1);
@@ -100,7 +125,9 @@ describe('an idempotency key', () => {
   test('with another body is refused', async () => {
     const idempotencyKey = randomUUID();
     await acceptor.accept('ada', ask(), { idempotencyKey });
-    expect(await thrownBy(acceptor.accept('ada', ask({ data: { n: 2 } }), { idempotencyKey }))).toMatchObject({ code: 'idempotency_key_reused' });
+    expect(await thrownBy(acceptor.accept('ada', ask({ data: { n: 2 } }), { idempotencyKey }))).toMatchObject({
+      code: 'idempotency_key_reused',
+    });
   });
 
   test('belongs to its user', async () => {
@@ -115,7 +142,11 @@ describe('an idempotency key', () => {
     const bodies = [ask(), { type: 'nothing.known', data: {} }, ask({ data: { n: 2 } })];
     const first = await acceptor.acceptAll('ada', bodies, { idempotencyKey });
     const second = await acceptor.acceptAll('ada', bodies, { idempotencyKey });
-    expect(first.map((item) => ('eventId' in item ? 'accepted' : item.code))).toEqual(['accepted', 'unknown_event_type', 'accepted']);
+    expect(first.map((item) => ('eventId' in item ? 'accepted' : item.code))).toEqual([
+      'accepted',
+      'unknown_event_type',
+      'accepted',
+    ]);
     expect(second.map((item) => ('eventId' in item ? item.eventId : item.code))).toEqual(
       first.map((item) => ('eventId' in item ? item.eventId : item.code)),
     );
@@ -128,10 +159,16 @@ describe("a client's own event id", () => {
     const first = await acceptor.accept('ada', ask({ eventId }));
     expect(await acceptor.accept('ada', ask({ eventId }))).toEqual(first);
     expect(await thrownBy(acceptor.accept('eve', ask({ eventId })))).toMatchObject({ code: 'event_id_taken' });
-    expect(await thrownBy(acceptor.accept('ada', ask({ eventId, data: { n: 9 } })))).toMatchObject({ code: 'event_id_taken' });
+    expect(await thrownBy(acceptor.accept('ada', ask({ eventId, data: { n: 9 } })))).toMatchObject({
+      code: 'event_id_taken',
+    });
     const key = randomUUID();
-    expect(await thrownBy(acceptor.accept('eve', ask({ eventId }), { idempotencyKey: key }))).toMatchObject({ code: 'event_id_taken' });
-    expect(await thrownBy(acceptor.accept('eve', ask({ eventId }), { idempotencyKey: key }))).toMatchObject({ code: 'event_id_taken' });
+    expect(await thrownBy(acceptor.accept('eve', ask({ eventId }), { idempotencyKey: key }))).toMatchObject({
+      code: 'event_id_taken',
+    });
+    expect(await thrownBy(acceptor.accept('eve', ask({ eventId }), { idempotencyKey: key }))).toMatchObject({
+      code: 'event_id_taken',
+    });
     expect(await count('events', `id = '${eventId}'`)).toBe(1);
   });
 });
@@ -176,6 +213,11 @@ describe('queries', () => {
     const grandchild = await acceptor.accept('ada', ask({ causationId: child }));
     await acceptor.accept('eve', ask({ causationId: root }));
     const { items } = await createEventQueries(database).descendants('ada', eventId, { limit: 10 });
-    expect(items.map(({ id, depth }) => [id, depth]).toSorted()).toEqual([[child, 1], [grandchild.eventId, 2]].toSorted());
+    expect(new Map(items.map(({ id, depth }) => [id, depth]))).toEqual(
+      new Map([
+        [child, 1],
+        [grandchild.eventId, 2],
+      ]),
+    );
   });
 });

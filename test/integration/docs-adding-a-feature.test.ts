@@ -15,11 +15,22 @@ let parts: readonly string[];
 
 beforeAll(async () => {
   copy = await mkdtemp(path.join(tmpdir(), 'synap-docs-'));
-  for (const name of ['src', 'prisma', 'test/support', 'package.json', 'tsconfig.json', 'prisma.config.ts', 'jest.config.js']) {
+  for (const name of [
+    'src',
+    'prisma',
+    'test/support',
+    'package.json',
+    'tsconfig.json',
+    'prisma.config.ts',
+    'jest.config.js',
+  ]) {
     await cp(path.join(repository, name), path.join(copy, name), { recursive: true });
   }
   for (const name of ['node_modules', 'dist']) await symlink(path.join(repository, name), path.join(copy, name));
-  await writeFile(path.join(copy, 'tsconfig.docs.json'), '{ "extends": "./tsconfig.json", "include": ["src/features"] }');
+  await writeFile(
+    path.join(copy, 'tsconfig.docs.json'),
+    '{ "extends": "./tsconfig.json", "include": ["src/features"] }',
+  );
   const document = await readFile(path.join(repository, 'docs/adding-a-feature.md'), 'utf8');
   parts = document.split(/^(?=## 6\. )/m);
 });
@@ -29,14 +40,20 @@ async function put({ language, file, text }: TitledBlock): Promise<void> {
   const target = path.join(copy, file);
   const before = await readFile(target, 'utf8').catch(() => '');
   await mkdir(path.dirname(target), { recursive: true });
-  await writeFile(target, language === 'diff' ? applyDiff(before, text) : file.endsWith('.prisma') ? `${before}\n${text}` : text);
+  await writeFile(
+    target,
+    language === 'diff' ? applyDiff(before, text) : file.endsWith('.prisma') ? `${before}\n${text}` : text,
+  );
 }
 
 /** Runs one of the repository's tools in the copy; what it wrote is the failure's message. */
 async function tool(script: string, ...args: string[]): Promise<void> {
   const env = { ...process.env, SYNAP_IS_BUILT: '1', NODE_OPTIONS: '', JEST_WORKER_ID: undefined };
   try {
-    await run(process.execPath, ['--experimental-vm-modules', path.join(copy, 'node_modules', script), ...args], { cwd: copy, env });
+    await run(process.execPath, ['--experimental-vm-modules', path.join(copy, 'node_modules', script), ...args], {
+      cwd: copy,
+      env,
+    });
   } catch (thrown) {
     const { stdout, stderr } = thrown as { stdout: string; stderr: string };
     throw new Error(`${script} ${args.join(' ')}\n${stdout}\n${stderr}`, { cause: thrown });

@@ -6,11 +6,13 @@ export interface TitledBlock {
 }
 
 export function titledBlocks(markdown: string): TitledBlock[] {
-  return [...markdown.matchAll(/^```(\w+) title=(\S+)\n([\s\S]*?)^```$/gm)].map(([, language = '', file = '', text = '']) => ({
-    language,
-    file,
-    text,
-  }));
+  return [...markdown.matchAll(/^```(\w+) title=(\S+)\n([\s\S]*?)^```$/gm)].map(
+    ([, language = '', file = '', text = '']) => ({
+      language,
+      file,
+      text,
+    }),
+  );
 }
 
 /**
@@ -23,9 +25,11 @@ export function applyDiff(text: string, diff: string): string {
     .split('\n\n')
     .reduce((before, hunk) => {
       const lines = hunk.split('\n');
-      const side = (sign: string) => lines.filter((line) => line.startsWith(' ') || line.startsWith(sign)).map((line) => `${line.slice(1)}\n`);
+      const side = (sign: string) =>
+        lines.filter((line) => line.startsWith(' ') || line.startsWith(sign)).map((line) => `${line.slice(1)}\n`);
       const old = side('-').join('');
-      if (before.split(old).length !== 2) throw new Error(`this stands ${before.split(old).length - 1} times in the file:\n${old}`);
+      if (before.split(old).length !== 2)
+        throw new Error(`this stands ${before.split(old).length - 1} times in the file:\n${old}`);
       return before.replace(old, () => side('+').join(''));
     }, text);
 }

@@ -92,12 +92,15 @@ export interface Operations {
 }
 
 /** The HTTP application with /admin, on real queues. */
-export async function startOperations(mode: Mode, options: Partial<OperationsOptions> = {}): Promise<Operations> {
+export async function startOperations(
+  mode: Mode,
+  { redis = redisUrl(), ...options }: Partial<OperationsOptions> & { readonly redis?: string } = {},
+): Promise<Operations> {
   const { testDatabase, database, administration, published } = await startAdministration();
   if (mode === 'postgres') await migrateQueues(testDatabase.url);
   const store =
     mode === 'redis'
-      ? createRedisStore(redisUrl(), createRedisPrefix(), logger)
+      ? createRedisStore(redis, createRedisPrefix(), logger)
       : createPostgresStore(testDatabase.url, 2, logger);
   const backend = new BullMqBackend(store, systemClock, logger);
   await eventually(

@@ -27,7 +27,8 @@ export async function startStack(mode: StackMode, env: Readonly<Record<string, s
   const common = { databaseUrl: database.url, env: { STORAGE_DIR: storage, ...env } };
   const processes = mode === 'single node' ? [await startSynap(common)] : await startMany(common);
   const [api, realtimeA = api, realtimeB = realtimeA] = processes;
-  if (api === undefined || realtimeA === undefined || realtimeB === undefined) throw new Error('no process was started');
+  if (api === undefined || realtimeA === undefined || realtimeB === undefined)
+    throw new Error('no process was started');
   return {
     database,
     apiUrl: api.url,
@@ -42,7 +43,10 @@ export async function startStack(mode: StackMode, env: Readonly<Record<string, s
   };
 }
 
-async function startMany(common: { readonly databaseUrl: string; readonly env: Record<string, string> }): Promise<SynapProcess[]> {
+async function startMany(common: {
+  readonly databaseUrl: string;
+  readonly env: Record<string, string>;
+}): Promise<SynapProcess[]> {
   const env = { ...common.env, QUEUE_PREFIX: createRedisPrefix() };
   // The first one migrates nothing that the template database does not have already, so they may start together.
   return Promise.all(

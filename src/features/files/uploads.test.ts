@@ -41,10 +41,12 @@ describe('an upload', () => {
 
   test('that is too large or breaks off leaves neither bytes nor row, and the source open', async () => {
     const before = await files('carol');
-    const large = new Readable({ read: () => undefined });
-    large.push(Buffer.alloc(2_000));
-    large.push(Buffer.alloc(2_000));
-    await expect(upload('carol', large, 3_000)).rejects.toMatchObject({ code: 'payload_too_large' });
+    const large = Readable.from(
+      (function* endless() {
+        for (;;) yield Buffer.alloc(2_000);
+      })(),
+    );
+    await expect(upload('carol', large, 5_000)).rejects.toMatchObject({ code: 'payload_too_large' });
     expect(large.destroyed).toBe(false);
     const broken = new Readable({ read: () => undefined });
     broken.push(Buffer.alloc(2_000));

@@ -61,23 +61,22 @@ async function keep(storage: Storage, sql: Sql, file: NewFile): Promise<FileView
   }
 }
 
-/** The first bytes of a stream, and a stream that still has them. */
-async function peek(stream: Readable, bytes: number): Promise<{ head: Buffer; whole: Readable }> {
+/**
+ * The first bytes of a stream, and a stream that still has them. The source is only ever asked for more, never closed:
+ * destroying a request would take the answer's connection with it.
+ */
+async function peek(source: Readable, bytes: number): Promise<{ head: Buffer; whole: Readable }> {
+  const rest = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const chunks: Buffer[] = [];
-  // The source stays open after a fault: destroying a request would take the answer's connection with it.
-  const rest = stream.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>;
   for (let size = 0; size < bytes;) {
     const next = await rest.next();
     if (next.done === true) break;
     chunks.push(next.value);
     size += next.value.length;
   }
-  const whole = Readable.from(
-    (async function* replay() {
-      yield* chunks;
-      yield* rest;
-    })(),
-    { objectMode: false },
-  );
-  return { head: Buffer.concat(chunks).subarray(0, bytes), whole };
+  async function* replay() {
+    yield* chunks;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+  }
+  return { head: Buffer.concat(chunks).subarray(0, bytes), whole: Readable.from(replay(), { objectMode: false }) };
 }

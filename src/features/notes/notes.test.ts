@@ -152,7 +152,7 @@ describe('the list of notes', () => {
     for (let n = 1; n <= 5; n++) await create('pager', { title: `Note ${n}`, content: 'x' });
     // Notes of the same millisecond are told apart by their id.
     await kit.database.pool.query(
-      `UPDATE notes SET "createdAt" = now() WHERE "userId" = 'pager' AND title IN ('Note 3', 'Note 4')`,
+      `UPDATE notes SET "createdAt" = now() WHERE "userId" = 'pager' AND title IN ('Note 2', 'Note 3', 'Note 4')`,
     );
     const seen: NoteSummary[] = [];
     let cursor: string | undefined;

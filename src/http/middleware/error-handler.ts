@@ -13,6 +13,7 @@ export function errorHandler({
   readonly metrics: Metrics;
 }): ErrorRequestHandler {
   return (thrown: unknown, req, res, _next) => {
+    if (hasLeft(thrown, res)) return;
     const error = toSynapError(thrown);
     if (error.status === 500) {
       metrics.applicationErrors.inc({ type: toError(error.cause ?? error).name, severity: 'error' });
@@ -24,6 +25,11 @@ export function errorHandler({
     if (res.headersSent) res.destroy();
     else sendProblem(req, res, error);
   };
+}
+
+/** A client that closed the connection in the middle of an answer: nobody is there to tell, and nothing has failed. */
+function hasLeft(thrown: unknown, res: Response): boolean {
+  return res.closed && thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
 export const notFound: RequestHandler = (req) => {

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, request } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { io, type Socket } from 'socket.io-client';
+
+export interface Access {
+  readonly url: string;
+  /** PEM of the authority that signed the site's certificate. */
+  readonly ca: string;
+}
+
+export interface Call {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly location: string | undefined;
+  readonly cookie: string | undefined;
+}
+
+const agents = new Map<string, Agent>();
+
+/** One HTTPS call that checks the certificate. */
+export async function call({ url, ca }: Access, path: string, { method = 'GET', headers = {}, body }: Call = {}): Promise<Answer> {
+  const agent = agents.get(ca) ?? new Agent({ ca, keepAlive: true, maxSockets: 20 });
+  agents.set(ca, agent);
+  const sent = request(new URL(path, url), { method, headers, agent, timeout: 30_000 });
+  sent.on('timeout', () => sent.destroy(new Error('no answer within 30 s')));
+  sent.end(body);
+  const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage];
+  const { location, 'set-cookie': cookies } = response.headers;
+  return { status: response.statusCode ?? 0, body: await text(response), location, cookie: cookies?.[0]?.split(';')[0] };
+}
+
+export interface Posted {
+  readonly requestId: string;
+  /** 1 where the first try was answered 202. */
+  readonly tries: number;
+}
+
+const maxTries = 30;
+
+/** A note, posted as a careful client does: what is not answered 202 is tried again under the same idempotency key. */
+export async function postNote(access: Access, token: string, title: string): Promise<Posted> {
+  const requestId = randomUUID();
+  const body = JSON.stringify({ type: 'note.creation.requested', requestId, data: { title, content: 'Milk, bread' } });
+  const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}`, 'Idempotency-Key': requestId };
+  for (let tries = 1; ; tries += 1) {
+    const answer = await call(access, '/v1/events', { method: 'POST', headers, body }).catch((thrown: unknown) => ({
+      ...{ status: 0, body: String(thrown) },
+    }));
+    if (answer.status === 202) return { requestId, tries };
+    if (tries === maxTries) throw new Error(`POST /v1/events: ${answer.status} ${answer.body}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+interface Heard {
+  readonly type: string;
+  readonly requestId?: string;
+  readonly room: string;
+  readonly seq: number;
+  readonly epoch: string;
+}
+
+/** A user's page: connected, back by itself after a loss, and then asking for what it missed. */
+export class Listener {
+  readonly socket: Socket;
+  /** The seqs of the user's room in the order of their arrival, each once. */
+  readonly seqs: number[] = [];
+  repeats = 0;
+  reconnects = 0;
+  readonly #room: string;
+  readonly #completed = new Map<string, number>();
+  readonly #waiting = new Map<string, () => void>();
+  #last: { epoch: string; seq: number } | undefined;
+
+  constructor({ url, ca }: Access, token: string, userId: string, transports: string[]) {
+    this.#room = `user_${userId}`;
+    this.socket = io(url, {
+      ...{ transports, ca, auth: { token }, forceNew: true },
+      ...{ reconnectionDelay: 200, reconnectionDelayMax: 1_000 },
+    });
+    this.socket.on('notification', (notification: Heard) => this.#hear(notification));
+    this.socket.on('connect', () => void this.#subscribe());
+    this.socket.io.on('reconnect', () => (this.reconnects += 1));
+  }
+
+  async connected(): Promise<string> {
+    if (!this.socket.connected) await once(this.socket as unknown as import('node:events').EventEmitter, 'connect');
+    return this.socket.io.engine.transport.name;
+  }
+
+  /** Resolves when the note of this request is announced. */
+  async completed(requestId: string, withinMs: number): Promise<void> {
+    if (this.#completed.has(requestId)) return;
+    const late = AbortSignal.timeout(withinMs);
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.set(requestId, resolve);
+      late.addEventListener('abort', () => reject(new Error(`request ${requestId} was not announced within ${withinMs} ms`)));
+    });
+  }
+
+  close(): void {
+    this.socket.disconnect();
+  }
+
+  async #subscribe(): Promise<void> {
+    const request = { room: this.#room, ...(this.#last && { since: this.#last }) };
+    const answer = (await this.socket.emitWithAck('subscribe', request)) as { notifications?: readonly Heard[] };
+    for (const notification of answer.notifications ?? []) this.#hear(notification);
+  }
+
+  #hear(notification: Heard): void {
+    const { room, seq, epoch, requestId, type } = notification;
+    if (room !== this.#room) return;
+    if (this.seqs.includes(seq)) {
+      this.repeats += 1;
+      return;
+    }
+    this.seqs.push(seq);
+    this.#last = { epoch, seq: Math.max(seq, this.#last?.seq ?? 0) };
+    if (type !== 'note.creation.completed' || requestId === undefined) return;
+    this.#completed.set(requestId, seq);
+    this.#waiting.get(requestId)?.();
+  }
+}
