@@ -28,8 +28,10 @@ export async function readSettings(environment: Environment, url: string | undef
   };
 }
 
-/** A port that somebody names is meant; otherwise the Synap that was started last is. */
+/** What somebody names is meant, SYNAP_URL (all of a deployment) before PORT; otherwise the Synap that was started last is. */
 function urlOf(environment: Environment, config: Config, state: DevelopmentState | undefined): string {
+  const named = environment['SYNAP_URL'] ?? '';
+  if (named !== '') return named;
   const isNamed = (environment['PORT'] ?? '') !== '';
   return (isNamed ? undefined : state?.url) ?? `http://127.0.0.1:${config.http.port}`;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../platform/clock.js';
-import { SynapError, type Fault } from '../platform/errors.js';
+import { SynapError, toError, type Fault } from '../platform/errors.js';
 import { clientIdSchema, newId } from '../platform/ids.js';
 import { findUnstorable, type Json } from '../platform/text.js';
 import { priorities } from '../queues/priorities.js';
@@ -62,8 +62,10 @@ export class EventAcceptor implements Acceptor {
             idempotencyKey === undefined ? {} : { idempotencyKey: `${idempotencyKey}#${index}` },
           );
         } catch (thrown) {
-          if (thrown instanceof SynapError) return thrown;
-          throw thrown;
+          // Whatever it is, it is this item's alone: the others are accepted, and must be told so.
+          return thrown instanceof SynapError
+            ? thrown
+            : new SynapError('internal', toError(thrown).message, { cause: thrown });
         }
       }),
     );

@@ -281,6 +281,18 @@ describe('answers', () => {
     }
   });
 
+  test('in maintenance what writes is told to come back, and reads go on', async () => {
+    const closed = await startApi({ databaseUrl: databaseUrl(), env: { MAINTENANCE_MODE: 'true' } });
+    try {
+      const post = await closed.call('/v1/events', { user: 'ada', json: note() });
+      expect([post.status, post.headers.get('retry-after')]).toEqual([503, '60']);
+      expect(await bodyOf(post)).toMatchObject({ code: 'maintenance' });
+      expect((await closed.call('/v1/notes', { user: 'ada' })).status).toBe(200);
+    } finally {
+      await closed.close();
+    }
+  });
+
   test('with Postgres away every route says 503 with Retry-After, and none hangs', async () => {
     const cut = await startApi({ databaseUrl: 'postgresql://nobody@127.0.0.1:1/nothing' });
     try {

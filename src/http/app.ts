@@ -1,4 +1,5 @@
 import express, { type Express, type RequestHandler } from 'express';
+import { SynapError } from '../platform/errors.js';
 import type { AppDeps, ProbeDeps } from './deps.js';
 import { mountEndpoints, type Guards } from './endpoint.js';
 import { endpointsOf } from './endpoints.js';
@@ -58,6 +59,7 @@ function guardsOf({ config, database, clock, logger, tokens }: AppDeps, counters
   const serviceKeys = new StoredServiceKeys({ apiKey: config.auth.apiKey, sql: database.sql, clock });
   return {
     rateLimit: rateLimit({ config: config.rateLimit, counters, serviceKeys, logger }),
+    maintenance: refuseInMaintenance(config.http.isInMaintenance),
     user: authenticateUser(tokens),
     service: (scope) => authenticateService(serviceKeys, scope),
     json: jsonBody(config.http.bodyLimitBytes),
@@ -86,4 +88,12 @@ function servePage(directory: string): RequestHandler {
     maxAge: 0,
     setHeaders: (res) => Object.assign(res.req.call, { area: 'page', isQuiet: true }),
   });
+}
+
+function refuseInMaintenance(isInMaintenance: boolean): RequestHandler {
+  return (_req, _res, next) => {
+    next(
+      isInMaintenance ? new SynapError('maintenance', 'MAINTENANCE_MODE is on', { retryAfterMs: 60_000 }) : undefined,
+    );
+  };
 }

@@ -16,6 +16,8 @@ export interface Endpoint {
 /** What stands before every endpoint, in this order. */
 export interface Guards {
   readonly rateLimit: RequestHandler;
+  /** Before what writes. */
+  readonly maintenance: RequestHandler;
   readonly user: RequestHandler;
   readonly service: (scope: string) => RequestHandler;
   readonly json: readonly RequestHandler[];
@@ -32,13 +34,14 @@ export function mountEndpoints(endpoints: readonly Endpoint[], guards: Guards): 
   return router;
 }
 
-function chain(endpoint: Endpoint, { rateLimit, user, service, json }: Guards): RequestHandler[] {
+function chain(endpoint: Endpoint, { rateLimit, maintenance, user, service, json }: Guards): RequestHandler[] {
   const { access } = endpoint;
   const authentication = access === 'anybody' ? [] : [access === 'user' ? user : service(access.scope)];
   return [
     rateLimit,
     privately,
     ...authentication,
+    ...(endpoint.method === 'post' ? [maintenance] : []),
     ...(endpoint.takesJson === true ? json : []),
     (req, res) => endpoint.handle(req, res),
   ];

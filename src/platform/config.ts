@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { SynapError, type Fault } from './errors.js';
 
-export const roles = ['api', 'dispatcher', 'worker', 'realtime'] as const;
-export type Role = (typeof roles)[number];
+const roles = ['api', 'dispatcher', 'worker', 'realtime'] as const;
 
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -61,6 +60,8 @@ const variables = z.object({
     .default('synap_'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   PINO_PRETTY: flag.optional(),
+  /** Set to anything: no colours (no-color.org). */
+  NO_COLOR: z.string().optional(),
   DATABASE_URL: z
     .url({ protocol: /^postgres(ql)?$/, error: 'must look like postgresql://user:password@host:5432/database' })
     .optional(),
@@ -77,6 +78,7 @@ const variables = z.object({
   OPERATOR_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
   ALLOWED_ORIGINS: list.optional(),
   TRUST_PROXY: trustProxy.default(false),
+  MAINTENANCE_MODE: flag.default(false),
   RATE_LIMIT_MAX: count(1, 1_000_000_000).default(100),
   RATE_LIMIT_WINDOW: duration.default(60_000),
   RATE_LIMIT_BAN_DURATION: count(0, 31_536_000).default(3_600),
@@ -146,6 +148,8 @@ function shape(v: Variables) {
       host: v.HOST ?? (isProduction ? '0.0.0.0' : '127.0.0.1'),
       port: v.PORT,
       trustProxy: v.TRUST_PROXY,
+      /** Reads go on; what would write is told to come back. */
+      isInMaintenance: v.MAINTENANCE_MODE,
       allowedOrigins: [...(v.ALLOWED_ORIGINS ?? []), ...(isProduction ? [] : developmentOrigins)],
       bodyLimitBytes: 10 * 1024 * 1024,
       maxFileBytes: v.MAX_FILE_SIZE_MB * 1024 * 1024,
@@ -156,7 +160,7 @@ function shape(v: Variables) {
       port: v.METRICS_PORT ?? (isProduction ? 9464 : undefined),
       prefix: v.METRICS_PREFIX,
     },
-    log: { level: v.LOG_LEVEL, pretty: v.PINO_PRETTY ?? !isProduction },
+    log: { level: v.LOG_LEVEL, pretty: v.PINO_PRETTY ?? !isProduction, hasColour: v.NO_COLOR === undefined },
     database: { url: v.DATABASE_URL, poolMin: v.DB_POOL_MIN, poolMax: v.DB_POOL_MAX, idleTimeoutMs: v.DB_IDLE_TIMEOUT },
     redis: { url: v.REDIS_URL },
     auth: {

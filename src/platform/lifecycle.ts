@@ -16,6 +16,7 @@ export class Lifecycle {
   readonly #logger: Logger;
   readonly #closers: Closer[] = [];
   #stopping: Promise<boolean> | undefined;
+  #draining = false;
 
   constructor(clock: Clock, logger: Logger) {
     this.#clock = clock;
@@ -23,7 +24,7 @@ export class Lifecycle {
   }
 
   get draining(): boolean {
-    return this.#stopping !== undefined;
+    return this.#draining;
   }
 
   onStop(name: string, close: Closer['close']): void {
@@ -32,6 +33,7 @@ export class Lifecycle {
 
   /** Idempotent. Resolves true when everything closed in time, false when the deadline cut it short or a closer failed. */
   stop(timeoutMs: number): Promise<boolean> {
+    this.#draining = true;
     this.#stopping ??= this.#stop(this.#clock.now() + timeoutMs);
     return this.#stopping;
   }

@@ -1,4 +1,5 @@
-import { pino, type Logger } from 'pino';
+import { pino, type Logger, type LoggerOptions } from 'pino';
+import { PinoPretty } from 'pino-pretty';
 import type { Config } from './config.js';
 import { currentContext } from './context.js';
 import { toError } from './errors.js';
@@ -15,19 +16,27 @@ function describeError(thrown: unknown): object {
   return { type: error.name, message: error.message, ...code, stack: error.stack, ...cause };
 }
 
+type LogSettings = Pick<Config['log'], 'level' | 'pretty'> & Partial<Config['log']>;
+
 /** Logs to stdout: JSON lines, or text for a person where `pretty`. Secrets are cut at any of the first three levels. */
-export function createLogger(config: Config['log'], bindings: Record<string, unknown> = {}): Logger {
-  return pino({
+export function createLogger(config: LogSettings, bindings: Record<string, unknown> = {}): Logger {
+  const options: LoggerOptions = {
     level: config.level,
     base: bindings,
     redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' },
     serializers: { err: describeError },
     mixin: () => currentContext() ?? {},
-    ...(config.pretty && {
-      transport: {
-        target: 'pino-pretty',
-        options: { ignore: 'pid,hostname,roles', translateTime: 'HH:MM:ss.l', singleLine: true },
-      },
-    }),
+  };
+  return config.pretty ? pino(options, forPeople(config.hasColour ?? true)) : pino(options);
+}
+
+/** In this thread and at once, so that lines stand in the order in which things happened, also at the end of a process. */
+function forPeople(hasColour: boolean) {
+  return PinoPretty({
+    ignore: 'pid,hostname,roles',
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+    sync: true,
+    colorize: hasColour && process.stdout.isTTY,
   });
 }

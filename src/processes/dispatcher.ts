@@ -1,10 +1,11 @@
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import { Reconciler } from '../dispatch/reconciler.js';
 import { queueGauge } from '../operations/gauges.js';
+import { PauseKeeper } from '../operations/pause-keeper.js';
 import { Sweeper } from '../realtime/sweeper.js';
 import type { SynapNode } from './node.js';
 
-/** Moves what the fast path left behind into queues, and publishes what a crash left unsaid. */
+/** What keeps carriers in step with Postgres: dispatch, reconciling, pauses, and publishing what a crash left unsaid. */
 export function startDispatcher(node: SynapNode): void {
   const { backend, outbox, catalogue, clock, logger, metrics, lifecycle, log, publisher, database } = node;
   const queues = catalogue.queues;
@@ -20,6 +21,10 @@ export function startDispatcher(node: SynapNode): void {
   const sweeper = new Sweeper({ log, publisher, clock, logger });
   sweeper.start();
   lifecycle.onStop('sweeper', () => sweeper.stop());
+
+  const pauses = new PauseKeeper({ backend, queues, sql: database.sql, clock, logger });
+  pauses.start();
+  lifecycle.onStop('pause keeper', () => pauses.stop());
 
   const gauge = queueGauge({ backend, queues, database, metrics, clock, logger });
   gauge.start();

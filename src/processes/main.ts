@@ -1,27 +1,9 @@
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '../platform/clock.js';
 import { readConfig, type Config } from '../platform/config.js';
-import { acquireDeploymentLock } from '../platform/deployment-lock.js';
 import { SynapError, toError } from '../platform/errors.js';
 import { Lifecycle } from '../platform/lifecycle.js';
 import { createLogger, type Logger } from '../platform/logger.js';
-import { applyMigrations } from '../platform/migrate.js';
-import { checkRedis } from '../platform/redis.js';
-import { version } from '../platform/version.js';
-import { migrateQueues } from '../queues/postgres-store.js';
-import { startApi } from './api.js';
-import { banner } from './banner.js';
-import { provision, type Provisions } from './development.js';
-import { startDispatcher } from './dispatcher.js';
-import { startInternalServer, startProbes } from './internal.js';
-import { createNode, type SynapNode } from './node.js';
-import { startRealtime } from './realtime.js';
-import { listen } from './server.js';
-import { startWorker } from './worker.js';
-
-const migrationsDir = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../prisma/migrations');
-const demo = { userId: 'demo', days: 30 };
+import { start } from './start.js';
 
 /** One process of Synap: the roles that SYNAP_ROLES names, all of them by default. */
 async function main(): Promise<void> {
@@ -35,73 +17,6 @@ async function main(): Promise<void> {
     await lifecycle.stop(config.shutdownTimeoutMs);
     throw thrown;
   }
-}
-
-async function start(given: Config, lifecycle: Lifecycle, logger: Logger): Promise<void> {
-  const http = await listen(given.http.port, given.http.host);
-  lifecycle.onStop('http', () => http.close());
-  const provisions = await provision(given, http.port, lifecycle, logger);
-  const { config, databaseUrl } = provisions;
-
-  await prepareDatabase(provisions, lifecycle, logger);
-  const node = createNode({ ...provisions, logger, lifecycle, http });
-  await startInternalServer(node);
-  await startRoles(node);
-
-  if (lifecycle.draining) return;
-  logger.info({ roles: config.roles, port: http.port, queues: node.backend.mode, version }, 'Synap is ready');
-  if (!config.isProduction && config.log.pretty) await greet(node, databaseUrl, given);
-}
-
-/** Alone on the database or not at all; in production a job of its own migrates, before any process starts. */
-async function prepareDatabase(
-  { config, databaseUrl }: Provisions,
-  lifecycle: Lifecycle,
-  logger: Logger,
-): Promise<void> {
-  const onLost = (error: SynapError): void => {
-    logger.fatal({ err: error }, error.message);
-    process.exitCode = 1;
-    void lifecycle.stop(config.shutdownTimeoutMs).then(() => process.exit(1));
-  };
-  const kind = config.redis.url === undefined ? 'alone' : 'shared';
-  const lock = await acquireDeploymentLock({ databaseUrl, kind, clock: systemClock, logger, onLost });
-  lifecycle.onStop('deployment lock', () => lock.release());
-  if (config.isProduction) return;
-  // In production Redis may come back later: the api accepts without it. A developer rather hears of a wrong URL.
-  if (config.redis.url !== undefined) await checkRedis(config.redis.url);
-  await applyMigrations({ databaseUrl, migrationsDir, logger, afterwards: () => migrateQueues(databaseUrl) });
-}
-
-/** What sends comes last: a worker that finds its first job needs sockets and dispatch to be there. */
-async function startRoles(node: SynapNode): Promise<void> {
-  const has = new Set(node.config.roles);
-  if (has.has('api')) startApi(node);
-  else startProbes(node);
-  if (has.has('realtime')) startRealtime(node);
-  if (has.has('dispatcher')) startDispatcher(node);
-  if (has.has('worker')) await startWorker(node);
-}
-
-async function greet(node: SynapNode, databaseUrl: string, given: Config): Promise<void> {
-  const token = await node.tokens.mint(demo.userId, { expiresInSeconds: demo.days * 86_400 });
-  const { hostname, pathname } = new URL(databaseUrl);
-  const database =
-    given.database.url === undefined
-      ? `${given.directory} (embedded PostgreSQL)`
-      : `PostgreSQL at ${hostname}${pathname}`;
-  const store = given.redis.url === undefined ? database : `${database}, Redis at ${new URL(given.redis.url).host}`;
-  const hasColour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
-  const text = banner({
-    config: node.config,
-    port: node.http.port,
-    token,
-    tokenDays: demo.days,
-    userId: demo.userId,
-    store,
-    hasColour,
-  });
-  process.stdout.write(`${text}\n`);
 }
 
 function stopOnSignals(lifecycle: Lifecycle, config: Config, logger: Logger): void {

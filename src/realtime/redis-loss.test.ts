@@ -28,11 +28,25 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await cluster.close();
-  await Promise.all(redises.map((redis) => redis.stop()));
+  await Promise.all(redises.map((redis) => redis.kill()));
   redises = [];
 });
 
 const newUser = userNames('loss');
+
+test('a process that starts and stops while Redis is away ends without an unhandled rejection', async () => {
+  await own.kill();
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => void unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  const node = await cluster.start();
+  node.publisher.publish(await append(node, newUser(), 1));
+  await cluster.close();
+  // Node reports them once the turn's promises have settled.
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+});
 
 test('FLUSHALL between publishes loses nothing and repeats nothing', async () => {
   const node = await cluster.start();

@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 
-export const unknownType = 'application/octet-stream';
+const unknownType = 'application/octet-stream';
 
 const signatures: readonly (readonly [type: string, offset: number, bytes: string])[] = [
   ['image/png', 0, '\x89PNG\r\n\x1a\n'],

@@ -1,0 +1,64 @@
+import { describe, expect, test } from '@jest/globals';
+import { SynapError } from '../platform/errors.js';
+import { AttemptAborted, describeFailure, judgeFailure } from './outcome.js';
+import { exponential, NonRetryableError, RetryAfterError, type RetryPolicy } from './retry.js';
+
+const policy: RetryPolicy = { attempts: 3, backoff: exponential({ baseMs: 1_000, jitter: 0 }) };
+
+describe('a failed attempt is judged', () => {
+  test.each([
+    ['an error, first', new Error('x'), 0, { kind: 'retry', delayMs: 1_000 }],
+    ['an error, second', new Error('x'), 1, { kind: 'retry', delayMs: 2_000 }],
+    ['an error, third', new Error('x'), 2, { kind: 'dead' }],
+    ['something that is no error', 'oops', 0, { kind: 'retry' }],
+    ['what cannot be helped by retrying', new NonRetryableError('gone', 'It is gone.'), 0, { kind: 'dead' }],
+    ['a time to come back', new RetryAfterError(7_000, 'busy'), 0, { kind: 'retry', delayMs: 7_000 }],
+    ['a time to come back, but too often', new RetryAfterError(7_000, 'busy'), 2, { kind: 'dead' }],
+    ['a timeout', new AttemptAborted('timeout', 'late'), 0, { kind: 'retry' }],
+    ['a shutdown, even at the last attempt', new AttemptAborted('shutdown', 'bye'), 2, { kind: 'interrupted' }],
+    ['a lost lock', new AttemptAborted('lock_lost', 'lost'), 2, { kind: 'interrupted' }],
+    ['a cancellation', new AttemptAborted('cancelled', 'stop'), 0, { kind: 'cancelled' }],
+    ['a lost fence', new SynapError('fence_lost', 'taken over'), 2, { kind: 'interrupted' }],
+  ])('%s', (_what, thrown, failures, outcome) => {
+    expect(judgeFailure(thrown, failures, policy, () => 0)).toMatchObject(outcome);
+  });
+});
+
+describe('exponential back-off', () => {
+  test.each([
+    [1, 0, 1_000],
+    [2, 0, 2_000],
+    [3, 0, 4_000],
+    [20, 0, 300_000],
+    [1, 0.5, 750],
+    [1, 1, 500],
+  ])('after failure %i with chance %d waits %i ms', (failures, chance, ms) => {
+    expect(exponential({ baseMs: 1_000, jitter: 0.5 })(failures, () => chance)).toBe(ms);
+  });
+});
+
+describe('what is kept of an error', () => {
+  const failAt = (message: string) => describeFailure(new TypeError(message));
+
+  test('tells users nothing of the inside, unless the error was written for them', () => {
+    expect(describeFailure(new Error('connect ECONNREFUSED 10.0.0.7'))).toMatchObject({
+      code: 'handler_failed',
+      reason: 'Something went wrong on our side.',
+    });
+    expect(describeFailure(new NonRetryableError('task_not_found', 'There is no such task.'))).toMatchObject({
+      code: 'task_not_found',
+      reason: 'There is no such task.',
+    });
+  });
+
+  test('has one fingerprint for errors that differ in ids and numbers only', () => {
+    const [one, same] = [1, 2].map((n) => failAt(`row ${n} of 0190a1b2-0000-7000-8000-00000000000${n} is bad`));
+    expect(one?.fingerprint).toBe(same?.fingerprint);
+    expect(failAt('something else').fingerprint).not.toBe(one?.fingerprint);
+  });
+
+  test('can be stored, whatever the message holds', () => {
+    expect(failAt('a\u0000b\ud800c').message).toBe('ab\ufffdc');
+    expect(failAt('x'.repeat(10_000)).message).toHaveLength(2_000);
+  });
+});

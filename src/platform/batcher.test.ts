@@ -1,0 +1,125 @@
+import { describe, expect, test } from '@jest/globals';
+import { Batcher } from './batcher.js';
+
+/** What Postgres' driver throws. */
+const databaseError = (code: string, message = code) => Object.assign(new Error(message), { code });
+
+/** Runs statements one at a time, each when the test says so. */
+function gated(decide: (items: readonly number[]) => Error | undefined = () => undefined, lanes = 1) {
+  const batches: number[][] = [];
+  const gates: (() => void)[] = [];
+  const batcher = new Batcher<number, number>({
+    lanes,
+    maxItems: 4,
+    weigh: (item) => item,
+    maxWeight: 100,
+    maxWaiting: 8,
+    run: async (items) => {
+      batches.push([...items]);
+      await new Promise<void>((resolve) => gates.push(resolve));
+      const error = decide(items);
+      if (error !== undefined) throw error;
+      return items.map((item) => item * 10);
+    },
+  });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  return {
+    batcher,
+    batches,
+    /** Lets every statement through, those that follow as well, until all is settled. */
+    async finish() {
+      for (let idle = 0; idle < 5;) {
+        await turn();
+        const open = gates.splice(0);
+        for (const gate of open) gate();
+        idle = open.length === 0 ? idle + 1 : 0;
+      }
+    },
+    turn,
+  };
+}
+
+describe('a batcher', () => {
+  test('shares statements among what comes while one is in flight, in order, and answers each item its own result', async () => {
+    const { batcher, batches, finish, turn } = gated();
+    const first = batcher.add(1);
+    await turn();
+    const rest = [2, 3, 4, 5, 6].map((item) => batcher.add(item));
+    await finish();
+    expect(await Promise.all([first, ...rest])).toEqual([10, 20, 30, 40, 50, 60]);
+    expect(batches).toEqual([[1], [2, 3, 4, 5], [6]]);
+  });
+
+  test('keeps a heavy item from sharing, but never from running', async () => {
+    const { batcher, batches, finish } = gated();
+    const all = Promise.all([60, 60, 500].map((item) => batcher.add(item)));
+    await finish();
+    expect(await all).toEqual([600, 600, 5_000]);
+    expect(batches).toEqual([[60], [60], [500]]);
+  });
+
+  test('has at most `lanes` statements in flight', async () => {
+    const { batcher, batches, finish, turn } = gated(undefined, 2);
+    const all = Promise.all(Array.from({ length: 8 }, (_, n) => batcher.add(n + 1)));
+    await turn();
+    await turn();
+    expect(batches).toHaveLength(2);
+    await finish();
+    await all;
+  });
+
+  test.each(['21000', '22P05', '23505'])(
+    'fails only the guilty item where the statement is refused with %s',
+    async (code) => {
+      const { batcher, finish } = gated((items) => (items.includes(3) ? databaseError(code) : undefined));
+      const results = Promise.allSettled([1, 2, 3, 4].map((item) => batcher.add(item)));
+      await finish();
+      expect((await results).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    },
+  );
+
+  test('tries again after a deadlock, and gives up after five times', async () => {
+    let deadlocks = 2;
+    const { batcher, finish } = gated(() => (deadlocks-- > 0 ? databaseError('40P01') : undefined));
+    const result = batcher.add(1);
+    await finish();
+    expect(await result).toBe(10);
+    deadlocks = 100;
+    const hopeless = batcher.add(1).catch((error: unknown) => error);
+    await finish();
+    expect(await hopeless).toMatchObject({ code: '40P01' });
+  });
+
+  test.each([
+    ['a lost connection', new Error('Connection terminated unexpectedly')],
+    ['a server that shuts down', databaseError('57P01')],
+    ['a refused connection', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })],
+  ])('says unavailable to the whole batch after %s, because what committed is unknown', async (_what, error) => {
+    const { batcher, finish } = gated(() => error);
+    const results = Promise.all([1, 2].map((item) => batcher.add(item).catch((thrown: unknown) => thrown)));
+    await finish();
+    expect(await results).toEqual([
+      expect.objectContaining({ code: 'unavailable', retryAfterMs: 1_000 }),
+      expect.objectContaining({ code: 'unavailable' }),
+    ]);
+  });
+
+  test('refuses more than it can hold, early', async () => {
+    const { batcher, finish } = gated();
+    const held = Promise.all(Array.from({ length: 8 }, () => batcher.add(1)));
+    await expect(batcher.add(1)).rejects.toMatchObject({ code: 'overloaded' });
+    await finish();
+    await held;
+  });
+
+  test('drains: resolves when nothing waits and nothing is in flight', async () => {
+    const { batcher, finish } = gated();
+    const result = batcher.add(1);
+    let isDrained = false;
+    const drained = batcher.drain().then(() => (isDrained = true));
+    expect(isDrained).toBe(false);
+    await finish();
+    await drained;
+    expect(await result).toBe(10);
+  });
+});

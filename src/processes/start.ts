@@ -1,0 +1,70 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../platform/clock.js';
+import type { Config } from '../platform/config.js';
+import { acquireDeploymentLock } from '../platform/deployment-lock.js';
+import type { SynapError } from '../platform/errors.js';
+import type { Lifecycle } from '../platform/lifecycle.js';
+import type { Logger } from '../platform/logger.js';
+import { applyMigrations } from '../platform/migrate.js';
+import { checkRedis } from '../platform/redis.js';
+import { version } from '../platform/version.js';
+import { migrateQueues } from '../queues/postgres-store.js';
+import { startApi } from './api.js';
+import { greet } from './banner.js';
+import { provision, type Provisions } from './development.js';
+import { startDispatcher } from './dispatcher.js';
+import { startInternalServer, startProbes } from './internal.js';
+import { createNode, type SynapNode } from './node.js';
+import { startRealtime } from './realtime.js';
+import { listen } from './server.js';
+import { startWorker } from './worker.js';
+
+const migrationsDir = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../prisma/migrations');
+
+/** The process from its port to its roles; `lifecycle` has all that was started, also where this throws. */
+export async function start(given: Config, lifecycle: Lifecycle, logger: Logger): Promise<void> {
+  const http = await listen(given.http.port, given.http.host);
+  lifecycle.onStop('http', () => http.close());
+  const provisions = await provision(given, http.port, lifecycle, logger);
+  const { config } = provisions;
+
+  await prepareDatabase(provisions, lifecycle, logger);
+  const node = createNode({ ...provisions, logger, lifecycle, http });
+  await startInternalServer(node);
+  await startRoles(node);
+
+  if (lifecycle.draining) return;
+  logger.info({ roles: config.roles, port: http.port, queues: node.backend.mode, version }, 'Synap is ready');
+  if (!config.isProduction && config.log.pretty) await greet(node, given);
+}
+
+/** Alone on the database or not at all; in production a job of its own migrates, before any process starts. */
+async function prepareDatabase(
+  { config, databaseUrl }: Provisions,
+  lifecycle: Lifecycle,
+  logger: Logger,
+): Promise<void> {
+  const onLost = (error: SynapError): void => {
+    logger.fatal({ err: error }, error.message);
+    process.exitCode = 1;
+    void lifecycle.stop(config.shutdownTimeoutMs).then(() => process.exit(1));
+  };
+  const kind = config.redis.url === undefined ? 'alone' : 'shared';
+  const lock = await acquireDeploymentLock({ databaseUrl, kind, clock: systemClock, logger, onLost });
+  lifecycle.onStop('deployment lock', () => lock.release());
+  if (config.isProduction) return;
+  // In production Redis may come back later: the api accepts without it. A developer rather hears of a wrong URL.
+  if (config.redis.url !== undefined) await checkRedis(config.redis.url);
+  await applyMigrations({ databaseUrl, migrationsDir, logger, afterwards: () => migrateQueues(databaseUrl) });
+}
+
+/** What sends comes last: a worker that finds its first job needs sockets and dispatch to be there. */
+async function startRoles(node: SynapNode): Promise<void> {
+  const has = new Set(node.config.roles);
+  if (has.has('api')) startApi(node);
+  else startProbes(node);
+  if (has.has('realtime')) startRealtime(node);
+  if (has.has('dispatcher')) startDispatcher(node);
+  if (has.has('worker')) await startWorker(node);
+}
