@@ -35,8 +35,8 @@ export class RedisFanout implements RoomFanout {
   }
 
   async publish(batches: readonly RoomBatch[]): Promise<readonly BatchResult[]> {
-    const generation = await this.#generation.current();
-    if (this.#stuck > 0) throw new RedisAway('Redis does not answer');
+    const generation = await atMost(answerMs, this.#generation.current(), this.#clock);
+    if (generation === undefined || this.#stuck > 0) throw new RedisAway('Redis does not answer');
     const replies = await this.#send(batches.map((batch) => this.#command(batch, generation)));
     return batches.map((_, index) => toResult(replies[index]));
   }

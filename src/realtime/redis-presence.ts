@@ -40,6 +40,8 @@ export class RedisPresence implements Presence {
     const changed = (room: string) => this.#onChange(room);
     adapter.on('join-room', changed);
     adapter.on('leave-room', changed);
+    // What was not said while Redis was away, and what it may have forgotten.
+    this.#redis.on('ready', () => this.#sayAll());
     this.#refreshLater();
   }
 
@@ -81,9 +83,13 @@ export class RedisPresence implements Presence {
 
   #refreshLater(): void {
     this.#cancel = this.#clock.after(refreshMs, () => {
-      for (const room of this.#io?.sockets.adapter.rooms.keys() ?? []) if (isRoomKey(room)) this.#changed.add(room);
-      void this.settle().finally(() => this.#refreshLater());
+      this.#sayAll();
+      this.#refreshLater();
     });
+  }
+
+  #sayAll(): void {
+    for (const room of this.#io?.sockets.adapter.rooms.keys() ?? []) this.#onChange(room);
   }
 
   #startWriting(): Promise<void> {
@@ -97,7 +103,8 @@ export class RedisPresence implements Presence {
     while (this.#changed.size > 0) {
       const rooms = [...this.#changed].slice(0, perPipeline);
       for (const room of rooms) this.#changed.delete(room);
-      if (this.#redis.status !== 'ready') continue; // The next refresh says them.
+      // They are said when Redis is back.
+      if (this.#redis.status !== 'ready') continue;
       const pipeline = this.#redis.pipeline();
       for (const room of rooms) {
         const count = localCount(this.#io, room);

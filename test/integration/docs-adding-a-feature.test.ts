@@ -70,11 +70,11 @@ test('a folder and its line are a feature that compiles and runs', async () => {
   for (const block of blocks) await put(block);
   await typeCheck();
   await runItsTest();
-}, 60_000);
+}, 180_000);
 
 test('with a table and read routes of its own it compiles and runs too', async () => {
   for (const block of titledBlocks(parts[1] ?? '')) await put(block);
   await tool('prisma/build/index.js', 'generate');
   await typeCheck();
   await runItsTest();
-}, 60_000);
+}, 180_000);

@@ -24,9 +24,9 @@ export class RealtimeCluster {
     this.#prefix = createRedisPrefix();
   }
 
-  async start(): Promise<RealtimeNode> {
+  async start(more: { readonly awaitRedis?: boolean } = {}): Promise<RealtimeNode> {
     const [databaseUrl, redisUrl, prefix] = [this.#databaseUrl, this.#redisUrl, this.#prefix];
-    const node = await startRealtimeNode({ databaseUrl, redisUrl, prefix });
+    const node = await startRealtimeNode({ databaseUrl, redisUrl, prefix, ...more });
     this.#nodes.push(node);
     await node.backplane.check.run();
     return node;

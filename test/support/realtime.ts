@@ -6,7 +6,7 @@ import { io as connectSocket, type Socket } from 'socket.io-client';
 import { systemClock, type Clock } from '../../src/platform/clock.js';
 import { createDatabase } from '../../src/platform/database.js';
 import { createMetrics } from '../../src/platform/metrics.js';
-import { connectRedis } from '../../src/platform/redis.js';
+import { connectRedis, type Redis } from '../../src/platform/redis.js';
 import { createTokens } from '../../src/platform/tokens.js';
 import { createLocalBackplane } from '../../src/realtime/backplane.js';
 import type {
@@ -33,6 +33,8 @@ export interface NodeOptions {
   /** Absent: single node. */
   readonly redisUrl?: string | undefined;
   readonly prefix?: string;
+  /** False: do not wait until Redis is connected. */
+  readonly awaitRedis?: boolean;
   readonly clock?: Clock;
   readonly maxSubscriptions?: number;
 }
@@ -47,8 +49,12 @@ export async function startRealtimeNode(options: NodeOptions) {
     { url: databaseUrl, poolMin: 0, poolMax: 5, idleTimeoutMs: 10_000 },
     silent,
   );
-  const connect = (purpose: string, more?: { maxRetriesPerRequest: number }) =>
-    connectRedis(redisUrl ?? '', purpose, silent, more);
+  const redises: Redis[] = [];
+  const connect = (purpose: string, more?: { maxRetriesPerRequest: number }) => {
+    const redis = connectRedis(redisUrl ?? '', purpose, silent, more);
+    redises.push(redis);
+    return redis;
+  };
   const backplane =
     redisUrl === undefined ? createLocalBackplane() : createRedisBackplane({ connect, prefix, logger: silent, clock });
   const log = new NotificationLog(database);
@@ -60,6 +66,7 @@ export async function startRealtimeNode(options: NodeOptions) {
   const server = createRealtimeServer({ ...base, allowedOrigins: ['http://localhost:5173'], logger: silent });
   httpServer.listen(0, '127.0.0.1');
   await once(httpServer, 'listening');
+  if (options.awaitRedis !== false) await Promise.all(redises.map((redis) => nextEvent(redis, 'ready')));
   const url = `http://127.0.0.1:${(httpServer.address() as AddressInfo).port}`;
   return {
     url,
