@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../platform/clock.js';
 import { SynapError, toError, type Fault } from '../platform/errors.js';
 import { clientIdSchema, newId } from '../platform/ids.js';
+import type { Metrics } from '../platform/metrics.js';
 import { findUnstorable, type Json } from '../platform/text.js';
 import { priorities } from '../queues/priorities.js';
 import type { Acceptance, Acceptor } from './acceptance.js';
@@ -37,15 +38,25 @@ export class EventAcceptor implements Acceptor {
   readonly #catalogue: EventCatalogue;
   readonly #store: EventStore;
   readonly #clock: Clock;
+  readonly #metrics: Metrics;
 
-  constructor(deps: { readonly catalogue: EventCatalogue; readonly store: EventStore; readonly clock: Clock }) {
+  constructor(deps: {
+    readonly catalogue: EventCatalogue;
+    readonly store: EventStore;
+    readonly clock: Clock;
+    readonly metrics: Metrics;
+  }) {
     this.#catalogue = deps.catalogue;
     this.#store = deps.store;
     this.#clock = deps.clock;
+    this.#metrics = deps.metrics;
   }
 
   async accept(userId: string, body: unknown, options: { readonly idempotencyKey?: string } = {}): Promise<Acceptance> {
-    return toAcceptance(await this.#store.append(this.#prepare(userId, body, options.idempotencyKey)));
+    const item = this.#prepare(userId, body, options.idempotencyKey);
+    const appended = await this.#store.append(item);
+    this.#metrics.eventsAccepted.inc({ type: item.type });
+    return toAcceptance(appended);
   }
 
   async acceptAll(

@@ -41,7 +41,7 @@ export function startApi(node: SynapNode): void {
     ...node,
     version,
     pageDirectory,
-    acceptor: new EventAcceptor({ catalogue, store, clock }),
+    acceptor: new EventAcceptor({ catalogue, store, clock, metrics: node.metrics }),
     events: createEventQueries(database),
     requests: createRequestQueries(database),
     uploads: createUploads({ storage: createStorage(config.storage, node.metrics), sql: database.sql }),

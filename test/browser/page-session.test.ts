@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { createTokens } from '../../src/platform/tokens.js';
+import { migrateQueues } from '../../src/queues/postgres-store.js';
 import { launchBrowser } from '../support/chromium.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startSynap, testJwtSecret, type SynapProcess } from '../support/synap.js';
@@ -101,6 +102,7 @@ test('a session that has ended leads back to signing in', async () => {
 test('in production nobody is anybody: the page asks for a token', async () => {
   const own = await createTestDatabase();
   closers.push(() => own.drop());
+  await migrateQueues(own.url);
   const env = { NODE_ENV: 'production', HOST: '127.0.0.1' };
   const production = await startSynap({ databaseUrl: own.url, env });
   closers.push(() => production.stop());

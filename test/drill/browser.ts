@@ -20,18 +20,30 @@ export async function throughChromium({ url }: Access, token: string): Promise<{
   }
 }
 
-async function inPage({ token, requestId }: { token: string; requestId: string }): Promise<{ ms: number; transport: string }> {
+async function inPage({
+  token,
+  requestId,
+}: {
+  token: string;
+  requestId: string;
+}): Promise<{ ms: number; transport: string }> {
   const library = '/socket.io/socket.io.esm.min.js';
   const { io } = (await import(library)) as typeof globalThis.drill;
   const socket = io({ auth: { token } });
-  await new Promise((resolve, reject) => socket.once('connect', () => resolve(undefined)).once('connect_error', reject));
+  await new Promise((resolve, reject) =>
+    socket.once('connect', () => resolve(undefined)).once('connect_error', reject),
+  );
   const startedAt = performance.now();
   const announced = new Promise((resolve) => {
     socket.on('notification', (notification: { requestId?: string; type: string }) => {
       if (notification.requestId === requestId && notification.type === 'note.creation.completed') resolve(undefined);
     });
   });
-  const body = JSON.stringify({ type: 'note.creation.requested', requestId, data: { title: 'From Chromium', content: 'Hello' } });
+  const body = JSON.stringify({
+    type: 'note.creation.requested',
+    requestId,
+    data: { title: 'From Chromium', content: 'Hello' },
+  });
   const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
   const answer = await fetch('/v1/events', { method: 'POST', headers, body });
   if (answer.status !== 202) throw new Error(`POST /v1/events: ${answer.status}`);

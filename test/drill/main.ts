@@ -22,7 +22,12 @@ async function row(name: string, run: () => Promise<string>): Promise<boolean> {
     rows.push({ name, seen: await run(), seconds: seconds(), isOk: true });
     return true;
   } catch (thrown) {
-    rows.push({ name, seen: thrown instanceof Error ? thrown.message : String(thrown), seconds: seconds(), isOk: false });
+    rows.push({
+      name,
+      seen: thrown instanceof Error ? thrown.message : String(thrown),
+      seconds: seconds(),
+      isOk: false,
+    });
     return false;
   }
 }
@@ -54,7 +59,8 @@ async function runAll(stack: Stack, isKept: boolean): Promise<void> {
 function table(): string {
   const width = Math.max(...rows.map(({ name }) => name.length));
   const lines = rows.map(
-    ({ name, seconds, seen, isOk }) => `${isOk ? 'ok    ' : 'FAILED'}  ${name.padEnd(width)}  ${seconds.toFixed(1).padStart(6)} s  ${seen}`,
+    ({ name, seconds, seen, isOk }) =>
+      `${isOk ? 'ok    ' : 'FAILED'}  ${name.padEnd(width)}  ${seconds.toFixed(1).padStart(6)} s  ${seen}`,
   );
   return `${lines.join('\n')}\n`;
 }

@@ -43,7 +43,10 @@ export class Stack {
   /** @returns what it wrote to stdout. @throws with what it wrote to stderr */
   async compose(...args: string[]): Promise<string> {
     try {
-      const { stdout } = await run('docker', ['compose', ...args], { env: this.#environment, maxBuffer: 64 * 1024 * 1024 });
+      const { stdout } = await run('docker', ['compose', ...args], {
+        env: this.#environment,
+        maxBuffer: 64 * 1024 * 1024,
+      });
       return stdout.trim();
     } catch (thrown) {
       const { stderr = '' } = thrown as { stderr?: string };
@@ -82,7 +85,9 @@ export class Stack {
   }
 
   async isHealthy(service: string): Promise<boolean> {
-    return (await this.docker('inspect', '--format', '{{.State.Health.Status}}', this.container(service))) === 'healthy';
+    return (
+      (await this.docker('inspect', '--format', '{{.State.Health.Status}}', this.container(service))) === 'healthy'
+    );
   }
 
   /** The containers of the program, and how each ended. */

@@ -9,6 +9,7 @@ import { EventStore } from '../../src/events/store.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { readConfig } from '../../src/platform/config.js';
 import { createDatabase, type Database } from '../../src/platform/database.js';
+import { createMetrics } from '../../src/platform/metrics.js';
 import { createLogger } from '../../src/platform/logger.js';
 import type { Runnable } from '../../src/queues/ticket.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -43,7 +44,7 @@ beforeAll(async () => {
   const config = readConfig({ NODE_ENV: 'test', LOG_LEVEL: 'silent', DB_POOL_MIN: '0' });
   database = createDatabase(testDatabase.url, config.database, createLogger({ level: 'silent', pretty: false }));
   const store = new EventStore({ pool: database.pool, onRunnable: (jobs) => runnable.push(...jobs) });
-  acceptor = new EventAcceptor({ catalogue, store, clock: systemClock });
+  acceptor = new EventAcceptor({ catalogue, store, clock: systemClock, metrics: createMetrics('synap_') });
 });
 afterAll(async () => {
   await database.close();

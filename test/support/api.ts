@@ -107,7 +107,7 @@ function realDeps(config: Config, database: Database, logger: Logger): AppDeps {
     database,
     tokens: createTokens(testJwtSecret),
     catalogue,
-    acceptor: new EventAcceptor({ catalogue, store, clock }),
+    acceptor: new EventAcceptor({ catalogue, store, clock, metrics }),
     events: createEventQueries(database),
     requests: createRequestQueries(database),
     uploads: createUploads({ storage: createStorage(config.storage, metrics), sql: database.sql }),

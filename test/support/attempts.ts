@@ -66,6 +66,7 @@ export class Attempts {
       catalogue,
       store: new EventStore({ pool, onRunnable: ignore }),
       clock: systemClock,
+      metrics: createMetrics('synap_'),
     });
     this.#executor = new Executor({
       database,
@@ -78,7 +79,7 @@ export class Attempts {
       clock: systemClock,
       random: () => 0,
       logger,
-      metrics: createMetrics('test_'),
+      metrics: createMetrics('synap_'),
       shutdown: new AbortController().signal,
     });
   }

@@ -77,7 +77,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
   const fastPath = new FastPath({ backend, outbox, clock, logger, metrics });
   const onRunnable = options.withFastPath === false ? () => undefined : fastPath.offer;
   const eventStore = new EventStore({ pool: database.pool, onRunnable });
-  const acceptor = new EventAcceptor({ catalogue, store: eventStore, clock });
+  const acceptor = new EventAcceptor({ catalogue, store: eventStore, clock, metrics });
   const dispatcher = new Dispatcher({ backend, outbox, queues: catalogue.queues, clock, logger, metrics, everyMs: 50 });
   const registry = new WorkerRegistry({ pool: database.pool, clock, logger });
   const handlers = new Handlers(options.handlers);
