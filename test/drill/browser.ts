@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'socket.io-client';
 import { launchBrowser } from '../support/chromium.ts';
 import type { Access } from './client.ts';
 
-declare global {
-  // What the page's own script sees; Node's types do not know it.
-  var drill: { io: (options: object) => import('socket.io-client').Socket };
+/** What the served client library exports. */
+interface ClientLibrary {
+  io(options: object): Socket;
 }
 
 /** A page of the site in Chromium: connects with the served client library, posts, and waits for the notification. @returns ms */
@@ -28,7 +29,7 @@ async function inPage({
   requestId: string;
 }): Promise<{ ms: number; transport: string }> {
   const library = '/socket.io/socket.io.esm.min.js';
-  const { io } = (await import(library)) as typeof globalThis.drill;
+  const { io } = (await import(library)) as ClientLibrary;
   const socket = io({ auth: { token } });
   await new Promise((resolve, reject) =>
     socket.once('connect', () => resolve(undefined)).once('connect_error', reject),

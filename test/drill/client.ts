@@ -134,8 +134,8 @@ export class Listener {
   }
 
   async #subscribe(): Promise<void> {
-    const request = { room: this.#room, ...(this.#last && { since: this.#last }) };
-    const answer = (await this.socket.emitWithAck('subscribe', request)) as { notifications?: readonly Heard[] };
+    const room = { room: this.#room, ...(this.#last && { since: this.#last }) };
+    const answer = (await this.socket.emitWithAck('subscribe', room)) as { notifications?: readonly Heard[] };
     for (const notification of answer.notifications ?? []) this.#hear(notification);
   }
 

@@ -24,7 +24,9 @@ export class Stack {
       COMPOSE_FILE: 'docker-compose.prod.yml',
       COMPOSE_ENV_FILES: this.environmentFile,
       COMPOSE_PROJECT_NAME: project,
-      ...{ BIND_ADDRESS: '127.0.0.1', HTTP_PORT: ports.http, HTTPS_PORT: ports.https },
+      BIND_ADDRESS: '127.0.0.1',
+      HTTP_PORT: ports.http,
+      HTTPS_PORT: ports.https,
       // One address makes all the load here.
       RATE_LIMIT_MAX: '1000000',
     };

@@ -48,7 +48,9 @@ async function put({ language, file, text }: TitledBlock): Promise<void> {
 
 /** Runs one of the repository's tools in the copy; what it wrote is the failure's message. */
 async function tool(script: string, ...args: string[]): Promise<void> {
-  const env = { ...process.env, SYNAP_IS_BUILT: '1', NODE_OPTIONS: '', JEST_WORKER_ID: undefined };
+  // The tools find each other on the PATH, as npm's scripts let them.
+  const PATH = `${path.join(copy, 'node_modules/.bin')}${path.delimiter}${process.env['PATH'] ?? ''}`;
+  const env = { ...process.env, PATH, SYNAP_IS_BUILT: '1', NODE_OPTIONS: '', JEST_WORKER_ID: undefined };
   try {
     await run(process.execPath, ['--experimental-vm-modules', path.join(copy, 'node_modules', script), ...args], {
       cwd: copy,

@@ -102,7 +102,7 @@ export async function connectClient(node: { readonly url: string }, userId: stri
   return client;
 }
 
-export function openClient(node: { readonly url: string }, auth: Record<string, unknown>): ConnectedClient {
+function openClient(node: { readonly url: string }, auth: Record<string, unknown>): ConnectedClient {
   const socket: Client = connectSocket(node.url, {
     auth,
     transports: ['websocket'],
