@@ -31,7 +31,9 @@ export interface QueueGaugeOptions {
 /** What waits, in the queues and in Postgres; the dispatcher role has it. */
 export function queueGauge({ backend, queues, database, metrics, clock, logger }: QueueGaugeOptions): Periodic {
   const run = async (): Promise<void> => {
-    const outbox = await database.pool.query<{ queue: string; n: number }>('SELECT queue, count(*)::int AS n FROM outbox GROUP BY queue');
+    const outbox = await database.pool.query<{ queue: string; n: number }>(
+      'SELECT queue, count(*)::int AS n FROM outbox GROUP BY queue',
+    );
     const inPostgres = new Map(outbox.rows.map(({ queue, n }) => [queue, n]));
     for (const queue of queues) {
       const counts = await backend.queue(queue).getJobCounts(...states);

@@ -49,6 +49,8 @@ export function startApi(node: SynapNode): void {
     mounts: [{ path: '/admin', router: operations }],
   });
   node.http.serve(app);
+  // Before what an answer needs is closed.
+  lifecycle.onStop('http intake', () => node.http.close());
   // Without its queues the api still accepts: the outbox holds what it cannot enqueue.
   health.add({
     name: 'queues',

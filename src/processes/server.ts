@@ -6,20 +6,26 @@ export interface ListeningServer {
   readonly server: Server;
   /** The port it listens on; differs from the asked one only where that was 0. */
   readonly port: number;
-  /** What answers from now on; until then everything is told 503. */
+  /** What answers from now on, also those that asked before. */
   serve(listener: RequestListener): void;
+  /** Takes no more connections and ends those there are with their answers. */
   close(): Promise<void>;
 }
 
 /**
- * Listens at once, so that a port in use is told before anything else is started, and answers 503 until it is told how.
+ * Listens at once, so that a port in use is told before anything else is started. Who asks before there is an answer waits for
+ * it: a proxy that may send a request elsewhere only while no connection is made would hand a 503 on to the client.
  * @throws SynapError `start_failed`
  */
 export async function listen(port: number, host: string): Promise<ListeningServer> {
-  let listener: RequestListener = (_req, res) => {
-    res.writeHead(503, { 'Content-Type': 'application/json', 'Retry-After': '1' }).end('{"status":"starting"}');
-  };
-  const server = createServer((req, res) => listener(req, res));
+  const early: (() => void)[] = [];
+  let listener: RequestListener = (req, res) => void early.push(() => listener(req, res));
+  let isClosing = false;
+  const server = createServer((req, res) => {
+    // Or a busy connection would be used again and again, and closing would wait for it.
+    if (isClosing) res.setHeader('Connection', 'close');
+    listener(req, res);
+  });
   server.listen(port, host);
   try {
     await once(server, 'listening');
@@ -32,8 +38,10 @@ export async function listen(port: number, host: string): Promise<ListeningServe
     port: typeof address === 'object' && address !== null ? address.port : port,
     serve(next) {
       listener = next;
+      for (const answer of early.splice(0)) answer();
     },
     async close() {
+      isClosing = true;
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       await closed;
