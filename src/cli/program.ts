@@ -37,7 +37,10 @@ function createProgram(context: CommandContext): Command {
       'The command line of Synap: accept a request, do the slow work reliably, tell the browser when it is done.',
     )
     .version(version)
-    .option('--url <url>', 'where Synap is (default: $SYNAP_URL, else the one started last, else http://127.0.0.1:$PORT)')
+    .option(
+      '--url <url>',
+      'where Synap is (default: $SYNAP_URL, else the one started last, else http://127.0.0.1:$PORT)',
+    )
     .option('--json', 'machine-readable: one JSON value a line')
     .configureOutput({
       writeOut: (text) => terminal.out(text),

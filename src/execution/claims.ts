@@ -31,6 +31,8 @@ export type Refusal =
 interface Wanted {
   readonly jobId: string;
   readonly generation: number;
+  /** Whether this process is running it right now. */
+  readonly isInHand: boolean;
 }
 
 interface ClaimRow {
@@ -59,17 +61,19 @@ interface ClaimRow {
 }
 
 /**
- * Claimable is what is due, or running with a holder whose heartbeat has stopped. SKIP LOCKED, so that one frozen
+ * Claimable is what is due, or running with a holder whose heartbeat has stopped, or running here without being in hand:
+ * then the answer to an earlier claim or finish was lost with its connection, and only this process can know. SKIP LOCKED, so that one frozen
  * transaction cannot hold up a batch; sorted, so that two batches cannot deadlock. The event and the recorded steps come
  * along, so that an attempt starts after one round trip.
  */
 const claim: Statement = {
   name: 'jobs-claim',
   text: `
-  WITH input AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[]) AS i(id, generation)),
+  WITH input AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[], $4::bool[]) AS i(id, generation, "isInHand")),
   claimable AS (
     SELECT j.id FROM jobs j JOIN input i ON i.id = j.id AND i.generation = j.generation
     WHERE (j.state IN ('scheduled', 'queued') AND j."runAt" <= now())
+       OR (j.state = 'running' AND j."workerId" = $3 AND NOT i."isInHand")
        OR (j.state = 'running' AND NOT ${isHeldByLiveWorker('j')})
     ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
   ),
@@ -93,6 +97,8 @@ export class Claims {
   readonly #pool: pg.Pool;
   readonly #workerId: string;
   readonly #batcher: Batcher<Wanted, Claim | Refusal>;
+  /** Jobs that are being claimed or run in this process, with how many tickets. */
+  readonly #inHand = new Map<string, number>();
 
   constructor({ pool, workerId }: { readonly pool: pg.Pool; readonly workerId: string }) {
     this.#pool = pool;
@@ -100,24 +106,45 @@ export class Claims {
     this.#batcher = new Batcher({ run: (wanted) => this.#claim(wanted) });
   }
 
-  /** @throws SynapError `unavailable` */
-  claim(jobId: string, generation: number): Promise<Claim | Refusal> {
-    return this.#batcher.add({ jobId, generation });
+  /**
+   * What is claimed stays in hand until `release`.
+   * @throws SynapError `unavailable`
+   */
+  async claim(jobId: string, generation: number): Promise<Claim | Refusal> {
+    const tickets = this.#inHand.get(jobId) ?? 0;
+    this.#inHand.set(jobId, tickets + 1);
+    let answer: Claim | Refusal | undefined;
+    try {
+      answer = await this.#batcher.add({ jobId, generation, isInHand: tickets > 0 });
+      return answer;
+    } finally {
+      if (answer?.kind !== 'claimed') this.release(jobId);
+    }
+  }
+
+  /** The attempt is over, whatever Postgres knows of its end. */
+  release(jobId: string): void {
+    const tickets = (this.#inHand.get(jobId) ?? 1) - 1;
+    if (tickets === 0) this.#inHand.delete(jobId);
+    else this.#inHand.set(jobId, tickets);
   }
 
   /** The same job twice in one batch is one claim: the second caller finds it held, as in two batches. */
   async #claim(wanted: readonly Wanted[]): Promise<(Claim | Refusal)[]> {
-    const generations = new Map<string, number>();
-    for (const { jobId, generation } of wanted)
-      generations.set(jobId, Math.max(generation, generations.get(jobId) ?? 0));
+    const newest = new Map<string, Wanted>();
+    for (const want of wanted) {
+      if (want.generation > (newest.get(want.jobId)?.generation ?? 0)) newest.set(want.jobId, want);
+    }
+    const asked = [...newest.values()];
     const rows = await runStatement<ClaimRow>(this.#pool, claim, [
-      [...generations.keys()],
-      [...generations.values()],
+      asked.map(({ jobId }) => jobId),
+      asked.map(({ generation }) => generation),
       this.#workerId,
+      asked.map(({ isInHand }) => isInHand),
     ]);
     const answers = new Map(rows.map((row) => [row.wantedId, row]));
     return wanted.map(({ jobId, generation }): Claim | Refusal => {
-      if (generations.get(jobId) !== generation) return { kind: 'obsolete' };
+      if (newest.get(jobId)?.generation !== generation) return { kind: 'obsolete' };
       const row = answers.get(jobId);
       if (row === undefined) return { kind: 'held' };
       answers.delete(jobId);

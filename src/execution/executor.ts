@@ -17,6 +17,7 @@ import type { Handlers } from './handlers.js';
 import { judgeFailure, type Failure, type Outcome } from './outcome.js';
 import { NonRetryableError } from './retry.js';
 import { Steps } from './steps.js';
+import { isUnavailable, untilAvailable } from './until-available.js';
 
 export interface ExecutorOptions<Services> {
   readonly database: Database;
@@ -70,7 +71,11 @@ export class Executor<Services> {
       eventId: event.id,
       attempt: fence,
     };
-    return withContext(context, () => this.#attempt(taken, claim));
+    try {
+      return await withContext(context, () => this.#attempt(taken, claim));
+    } finally {
+      this.#options.claims.release(taken.jobId);
+    }
   };
 
   #disposeRefused(refusal: Refusal): Disposal {
@@ -85,7 +90,7 @@ export class Executor<Services> {
   }
 
   async #attempt(taken: Taken, claim: Claim): Promise<Disposal> {
-    const { handlers, catalogue, clock, finishing } = this.#options;
+    const { handlers, catalogue, clock } = this.#options;
     const handler = handlers.get(claim.event.type);
     // A queue is consumed only where its handler is known; a build without it must not end the job.
     if (handler === undefined) throw new TypeError(`no handler for "${claim.event.type}"`);
@@ -96,8 +101,7 @@ export class Executor<Services> {
       buffer: new AttemptBuffer(claim.event, claim.priority, catalogue),
       startedAt: clock.now(),
     };
-    const outcome = await this.#run(attempt);
-    const finished = await finishing.finish(this.#toFinish(attempt, outcome));
+    const { outcome, finished } = await this.#finish(attempt, await this.#run(attempt));
     this.#report(attempt, outcome, finished);
     return this.#dispose(outcome, finished);
   }
@@ -136,6 +140,21 @@ export class Executor<Services> {
       stream: broadcast.toStream(),
     });
     return (await Promise.race([result, abort.aborted])) ?? buffer.lastSuccess;
+  }
+
+  /** What Postgres refuses to store of an end (a repeated key, a broken rule) is a failure of the attempt like any other. */
+  async #finish(attempt: Attempt<Services>, outcome: Outcome): Promise<{ outcome: Outcome; finished: Finished }> {
+    const { finishing, clock, shutdown, random } = this.#options;
+    const commit = (end: Outcome) =>
+      untilAvailable(() => finishing.finish(this.#toFinish(attempt, end)), clock, shutdown);
+    try {
+      return { outcome, finished: await commit(outcome) };
+    } catch (thrown) {
+      if (isUnavailable(thrown)) throw thrown;
+      const { claim, handler } = attempt;
+      const failed = judgeFailure(thrown, claim.failures, handler.retry, random);
+      return { outcome: failed, finished: await commit(failed) };
+    }
   }
 
   #toFinish({ claim, handler, buffer }: Attempt<Services>, outcome: Outcome): Finish {

@@ -54,7 +54,7 @@ export interface Posted {
   readonly refusals: readonly string[];
 }
 
-const maxTries = 30;
+const maxTries = 200;
 
 /** A note, posted as a careful client does: what is not answered 202 is tried again under the same idempotency key. */
 export async function postNote(access: Access, token: string, title: string): Promise<Posted> {
@@ -108,7 +108,8 @@ export class Listener {
       reconnectionDelayMax: 1_000,
     });
     this.socket.on('notification', (notification: Heard) => this.#hear(notification));
-    this.socket.on('connect', () => void this.#subscribe());
+    // A connection that is lost before the answer is followed by another, which asks again.
+    this.socket.on('connect', () => void this.#subscribe().catch(() => undefined));
     this.socket.io.on('reconnect', () => (this.reconnects += 1));
   }
 

@@ -45,6 +45,8 @@ async function prepare(stack: Stack): Promise<Drill> {
 }
 
 async function runAll(stack: Stack, isKept: boolean): Promise<void> {
+  // What an interrupted drill left.
+  await stack.compose('down', '--volumes');
   const isUp =
     (await row('build', () => stack.compose('build', '--quiet').then(() => 'one image for every role'))) &&
     (await row('up', () => up(stack)));

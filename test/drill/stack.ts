@@ -56,6 +56,12 @@ export class Stack {
     }
   }
 
+  /** To a changed setting, which stands here for a new image. */
+  async upgrade(): Promise<void> {
+    this.#environment['LOG_LEVEL'] = 'warn';
+    await run('bin/production-upgrade', [], { env: this.#environment });
+  }
+
   async docker(...args: string[]): Promise<string> {
     const { stdout } = await run('docker', args);
     return stdout.trim();

@@ -1,0 +1,305 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Redis } from 'ioredis';
+import { startRedis } from '../../test/support/redis.js';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { within } from '../../test/support/signals.js';
+import { startSynap, testJwtSecret, type SynapProcess } from '../../test/support/synap.js';
+import { newDevelopmentState, writeDevelopmentState } from '../platform/development-state.js';
+import { createTokens } from '../platform/tokens.js';
+import { runCli } from './program.js';
+import type { Environment } from './settings.js';
+import { createTerminal } from './terminal.js';
+
+let database: TestDatabase;
+let synap: SynapProcess;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'synap-cli-'));
+  database = await createTestDatabase();
+  synap = await startSynap({ databaseUrl: database.url });
+}, 30_000);
+afterAll(async () => {
+  await synap.stop();
+  await database.drop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface Ways {
+  readonly environment?: Environment;
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+  onErr?(text: string): void;
+}
+
+/** A command line as a shell would run it, beside the test's own Synap. */
+async function cli(line: readonly string[], ways: Ways = {}): Promise<Run> {
+  const written = { out: '', err: '' };
+  const sink = (name: 'out' | 'err') => ({
+    write: (text: string) => {
+      written[name] += text;
+      if (name === 'err') ways.onErr?.(text);
+    },
+  });
+  const environment = ways.environment ?? { JWT_SECRET: testJwtSecret, DATABASE_URL: database.url, SYNAP_DIR: folder };
+  const code = await runCli(line, {
+    environment,
+    terminal: createTerminal(sink('out'), sink('err'), environment),
+    readInput: () => Promise.resolve(ways.input ?? ''),
+    signal: ways.signal ?? new AbortController().signal,
+  });
+  return { code, ...written };
+}
+
+const here = (...line: readonly string[]) => cli([...line, '--url', synap.url]);
+const linesOf = (text: string): Record<string, unknown>[] =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+const project = (name: string) => ['project.creation.requested', JSON.stringify({ name })] as const;
+
+describe('token', () => {
+  test('prints nothing but a token of the user', async () => {
+    const { code, out } = await cli(['token', '--user', 'ada']);
+    expect(code).toBe(0);
+    expect(await createTokens(testJwtSecret).verify(out.trim())).toMatchObject({ userId: 'ada' });
+  });
+
+  test('says with --json who and until when', async () => {
+    const { out } = await cli(['token', '--user', 'ada', '--expires', '2h', '--json']);
+    const [{ userId, expiresAt } = {}] = linesOf(out);
+    expect(userId).toBe('ada');
+    expect(Math.abs(Date.parse(String(expiresAt)) - Date.now() - 7_200_000)).toBeLessThan(60_000);
+  });
+
+  test('uses the secret that a development Synap has made for itself', async () => {
+    const directory = await mkdtemp(path.join(folder, 'state-'));
+    const state = { ...newDevelopmentState(), url: synap.url };
+    await writeDevelopmentState(directory, state);
+    const { out } = await cli(['token', '--user', 'ada'], { environment: { SYNAP_DIR: directory } });
+    expect(await createTokens(state.jwtSecret).verify(out.trim())).toMatchObject({ userId: 'ada' });
+  });
+
+  test('says what to do where no secret is known', async () => {
+    const { code, out, err } = await cli(['token', '--user', 'ada'], { environment: { SYNAP_DIR: `${folder}/none` } });
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(/secret that signs tokens is not known[^\n]*\n *Set JWT_SECRET/);
+  });
+});
+
+describe('send', () => {
+  test('without --wait answers with what was accepted', async () => {
+    const { code, out } = await here('send', ...project('Plain'), '--request-id', 'req-1', '--json');
+    expect(code).toBe(0);
+    expect(linesOf(out)).toEqual([expect.objectContaining({ status: 'accepted', requestId: 'req-1' })]);
+  });
+
+  test('with --wait shows every stage, and exits 0 at the good end', async () => {
+    const note = ['note.creation.requested', '{"title":"Hello","content":"Mine."}'] as const;
+    const { code, out } = await here('send', ...note, '--user', 'ada', '--wait', '--json');
+    expect(code).toBe(0);
+    const lines = linesOf(out);
+    expect(lines.filter(({ kind }) => kind === 'accepted')).toHaveLength(1);
+    expect(lines.filter(({ kind }) => kind === 'notification')).toEqual([
+      expect.objectContaining({ type: 'note.creation.started', status: 'pending', seq: 1 }),
+      expect.objectContaining({ type: 'note.creation.completed', status: 'success', seq: 2 }),
+    ]);
+  });
+
+  test('with --wait exits 2 where the event failed, and says why', async () => {
+    const { code, out } = await here('send', 'task.completion.requested', '{"taskId":"nope"}', '--wait');
+    expect(code).toBe(2);
+    expect(out).toContain('There is no such task among yours.');
+  });
+
+  test('shows an answer as it is written', async () => {
+    const { code, out } = await here('send', 'conversation.message.sent', '{"content":"Anything?"}', '--wait');
+    expect(code).toBe(0);
+    expect(out).toMatch(/offline assistant[\s\S]*success +conversation\.response\.generated/);
+  });
+
+  test('stops waiting after --timeout, with the way to go on', async () => {
+    const { code, err } = await here('send', ...project('Later'), '--delay', '1h', '--wait', '--timeout', '300ms');
+    expect(code).toBe(1);
+    expect(err).toMatch(/No end within 300 ms\.\n.*tail --room request_/);
+  });
+
+  test('takes its data from a file or from standard input', async () => {
+    const file = path.join(folder, 'project.json');
+    await writeFile(file, '{"name":"From a file"}');
+    expect((await here('send', 'project.creation.requested', `@${file}`, '--wait')).out).toContain('From a file');
+    const piped = ['send', 'project.creation.requested', '-', '--wait', '--url', synap.url];
+    expect((await cli(piped, { input: '{"name":"From a pipe"}' })).out).toContain('From a pipe');
+  });
+
+  test.each([
+    ['data that is no JSON', ['project.creation.requested', '{name'], /is not JSON/],
+    ['data of the wrong form', ['project.creation.requested', '{}'], /validation_failed[^\n]*\n *data\.name: /],
+    ['an unknown type', ['no.such.type', '{}'], /unknown_event_type/],
+    ['a wrong token', [...project('x'), '--token', 'a.b.c'], /token_invalid[^\n]*\n[^\n]*JWT_SECRET/],
+    ['a priority that is none', [...project('x'), '--priority', 'urgent'], /Allowed choices are high, normal, low/],
+    ['a delay that is none', [...project('x'), '--delay', 'soon'], /Write 500ms, 30s, 5m, 1h or 7d/],
+    ['a wrong token, waiting', [...project('x'), '--token', 'a.b.c', '--wait'], /token_invalid/],
+  ])('refuses %s with exit code 1 and a reason', async (_what, line, reason) => {
+    const { code, err } = await here('send', ...line);
+    expect(code).toBe(1);
+    expect(err).toMatch(reason);
+  });
+
+  test('says where it looked for a Synap that is not there', async () => {
+    const { code, err } = await cli(['send', ...project('x'), '--url', 'http://127.0.0.1:1', '--json']);
+    expect(code).toBe(1);
+    expect(linesOf(err)).toEqual([
+      { error: expect.objectContaining({ code: 'unreachable', message: expect.stringContaining('127.0.0.1:1') }) },
+    ]);
+  });
+});
+
+describe('tail', () => {
+  test('shows what arrives, one line each, and ends after --count', async () => {
+    const listening = Promise.withResolvers<void>();
+    const onErr = (text: string) => text.includes('listening') && listening.resolve();
+    const tail = cli(['tail', '--user', 'eve', '--count', '2', '--json', '--url', synap.url], { onErr });
+    await within(listening.promise, 'tail to listen');
+    await here('send', ...project('First'), '--user', 'eve');
+    await here('send', ...project('Second'), '--user', 'eve');
+    const { code, out } = await within(tail, 'tail to end');
+    expect(code).toBe(0);
+    expect(linesOf(out)).toEqual([
+      expect.objectContaining({ room: 'user_eve', seq: 1, type: 'project.creation.completed' }),
+      expect.objectContaining({ room: 'user_eve', seq: 2 }),
+    ]);
+  });
+
+  test('shows a request from its first notification on', async () => {
+    await here('send', ...project('Before'), '--request-id', 'earlier', '--wait');
+    const { out } = await here('tail', '--room', 'request_earlier', '--count', '1');
+    expect(out).toMatch(/success +project\.creation\.completed +Before +earlier\n$/);
+  });
+
+  test('ends well on Ctrl-C', async () => {
+    const interrupted = new AbortController();
+    const onErr = (text: string) => text.includes('listening') && interrupted.abort();
+    const { code } = await within(
+      cli(['tail', '--url', synap.url], { signal: interrupted.signal, onErr }),
+      'tail to end',
+    );
+    expect(code).toBe(0);
+  });
+
+  test("refuses another user's room", async () => {
+    const { code, err } = await here('tail', '--user', 'ada', '--room', 'user_eve');
+    expect(code).toBe(1);
+    expect(err).toContain('user_eve cannot be heard');
+  });
+});
+
+describe('migrate and doctor', () => {
+  test('a fresh database is found unmigrated, migrated once, and then healthy', async () => {
+    const fresh = await createTestDatabase({ migrated: false });
+    const environment = { JWT_SECRET: testJwtSecret, DATABASE_URL: fresh.url, SYNAP_DIR: folder };
+    const findings = async () =>
+      linesOf((await cli(['doctor', '--json', '--url', synap.url], { environment })).out)[0]?.['findings'];
+
+    expect(await findings()).toContainEqual(
+      expect.objectContaining({ part: 'postgres', status: 'fail', advice: 'Run "synap migrate".' }),
+    );
+    const [first] = linesOf((await cli(['migrate', '--json'], { environment })).out);
+    expect(first?.['applied']).toContainEqual(expect.stringMatching(/_spine$/));
+    expect((await cli(['migrate'], { environment })).out).toBe('The database is up to date.\n');
+    expect(await findings()).toContainEqual(
+      expect.objectContaining({ part: 'postgres', status: 'ok', message: expect.stringMatching(/^migrated: /) }),
+    );
+    await fresh.drop();
+  });
+
+  test('doctor fails for a database that would lose what it accepted', async () => {
+    // The tests' Postgres runs without fsync: right for tests, and what doctor must not overlook.
+    const { code, out } = await here('doctor');
+    expect(code).toBe(1);
+    expect(out).toContain('fsync is off');
+  });
+
+  test('doctor tells every fault of the configuration at once, and checks what it still can', async () => {
+    const environment = { JWT_SECRET: 'short', PORT: 'many', DATABASE_URL: database.url, SYNAP_DIR: folder };
+    const { code, out } = await cli(['doctor', '--url', synap.url], { environment });
+    expect(code).toBe(1);
+    expect(out).toMatch(/fail +configuration +PORT/);
+    expect(out).toMatch(/fail +configuration +JWT_SECRET must have at least 32 characters/);
+    expect(out).toMatch(/ok +postgres +PostgreSQL/);
+    expect(out).toContain(`ready at ${synap.url}`);
+  });
+
+  test('doctor passes a Redis that keeps everything, and fails one that may evict jobs', async () => {
+    const redis = await startRedis();
+    const environment = { JWT_SECRET: testJwtSecret, REDIS_URL: redis.url, SYNAP_DIR: folder };
+    const redisFindings = async () =>
+      (await cli(['doctor', '--url', synap.url], { environment })).out.match(/^.*  redis .*$/gm);
+    const client = new Redis(redis.url);
+    await client.config('SET', 'maxmemory-policy', 'noeviction');
+    expect(await redisFindings()).toEqual([
+      expect.stringMatching(/^ok +redis +(Redis|Valkey) \d/),
+      expect.stringMatching(/^ok +redis +maxmemory-policy noeviction/),
+      expect.stringMatching(/^warn +redis +nothing is persisted/),
+    ]);
+    await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    expect(await redisFindings()).toContainEqual(
+      expect.stringMatching(/^fail +redis +maxmemory-policy is allkeys-lru/),
+    );
+    client.disconnect();
+    await redis.stop();
+  });
+
+  test('doctor says what cannot be reached', async () => {
+    const environment = {
+      DATABASE_URL: 'postgresql://127.0.0.1:1/x',
+      REDIS_URL: 'redis://127.0.0.1:1',
+      SYNAP_DIR: folder,
+    };
+    const { code, out } = await cli(['doctor', '--url', 'http://127.0.0.1:1'], { environment });
+    expect(code).toBe(1);
+    expect(out).toMatch(/fail +postgres +cannot be reached at 127\.0\.0\.1:1/);
+    expect(out).toMatch(/fail +redis +cannot be reached at 127\.0\.0\.1:1/);
+    expect(out).toMatch(/warn +synap +not running/);
+  });
+});
+
+describe('the command line itself', () => {
+  test('help has every command and an example, and is no error', async () => {
+    const { code, out } = await cli(['--help']);
+    expect(code).toBe(0);
+    for (const name of ['send', 'tail', 'token', 'migrate', 'doctor']) expect(out).toContain(`\n  ${name}`);
+    expect((await cli(['send', '--help'])).out).toContain('Exit codes with --wait');
+  });
+
+  test('a slip of the finger gets a suggestion', async () => {
+    const { code, err } = await cli(['sned']);
+    expect(code).toBe(1);
+    expect(err).toContain('Did you mean send?');
+  });
+
+  test('colours are for terminals, and never where NO_COLOR is set', () => {
+    const terminal = { isTTY: true, write: () => true };
+    expect(createTerminal(terminal, terminal, {}).style.good('x')).toBe('\u001B[32mx\u001B[39m');
+    expect(createTerminal(terminal, terminal, { NO_COLOR: '1' }).style.good('x')).toBe('x');
+    expect(createTerminal({ write: () => true }, terminal, {}).style.good('x')).toBe('x');
+  });
+
+  test('docs/cli.md has every option of every command', async () => {
+    const document = await readFile('docs/cli.md', 'utf8');
+    for (const name of ['send', 'tail', 'token', 'migrate', 'doctor']) {
+      const { out } = await cli([name, '--help']);
+      for (const [option] of out.matchAll(/--[a-z-]+/g)) expect(document).toContain(option);
+    }
+  });
+});
