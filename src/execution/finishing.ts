@@ -41,7 +41,8 @@ export type Finished = { readonly runAt: number; readonly requeued: boolean } | 
 /**
  * The finishing transaction of a batch of attempts in one statement. `held` locks exactly the rows whose fence still
  * stands; all else joins it, so an attempt that lost its job changes nothing. A wait longer than a queue carries goes back
- * to the outbox as a new generation, because an id that a queue still keeps is never run again.
+ * to the outbox as a new generation, because an id that a queue still keeps is never run again; the row of the dispatch that
+ * brought this attempt may still be there (dispatch deletes it afterwards) and is replaced.
  */
 const finish: Statement = {
   name: 'jobs-finish',
@@ -72,6 +73,7 @@ const finish: Statement = {
     INSERT INTO outbox ("jobId", queue, "userId", priority, generation, "runAt", "claimedUntil")
     SELECT id, queue, "userId", priority, generation, "runAt", "runAt" - interval '${longestQueueDelayMs} milliseconds'
     FROM finished WHERE "endState" = 'queued' AND "delayMs" > ${longestQueueDelayMs}
+    ON CONFLICT ("jobId") DO UPDATE SET generation = excluded.generation, "runAt" = excluded."runAt", "claimedUntil" = excluded."claimedUntil"
   ),
   died AS (
     INSERT INTO dead_letters ("jobId", queue, "userId", generation, attempts, fingerprint, error)

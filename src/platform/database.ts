@@ -42,6 +42,10 @@ export function createDatabase(url: string, config: Config['database'], logger: 
   });
   // An idle connection that Postgres ends is replaced by the pool; without a listener it would end the process.
   pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection was lost'));
+  // So would one that is lost between two statements of a transaction: the pool does not listen to what it has lent out.
+  pool.on('connect', (client) =>
+    client.on('error', (error) => logger.debug({ err: error }, 'a database connection was lost')),
+  );
   const sql = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
   const prisma = new PrismaClient({
     adapter: new PrismaPg({ connectionString: url, max: 5, application_name: 'synap-prisma' }),
@@ -75,16 +79,19 @@ export async function runStatement<Row extends pg.QueryResultRow>(
 /** The two-character class of a SQLSTATE, or undefined where the error did not come from Postgres' executor. */
 export function sqlStateClass(thrown: unknown): string | undefined {
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code.slice(0, 2) : undefined;
+  // EPIPE has five letters too; no class of SQLSTATE begins with E.
+  return typeof code === 'string' && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) ? code.slice(0, 2) : undefined;
 }
+
+/** What pg, sockets and name resolution say (a container that is stopped has no name: EAI_AGAIN). */
+const lossOfConnection =
+  /timeout exceeded|Connection terminated|not queryable|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONN(REFUSED|RESET|ABORTED)|E(HOST|NET)UNREACH/i;
 
 /** Errors of the connection and not of the statement: whether it committed is unknown. */
 export function isConnectionLoss(thrown: unknown): boolean {
   const state = sqlStateClass(thrown);
   if (state !== undefined) return state === '08' || state === '57' || state === '53';
-  return /timeout exceeded|Connection terminated|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|not queryable/i.test(
-    describe(thrown),
-  );
+  return lossOfConnection.test(describe(thrown));
 }
 
 function describe(thrown: unknown): string {

@@ -47,6 +47,17 @@ export async function applyMigrations(options: MigrateOptions): Promise<string[]
   });
 }
 
+/**
+ * The names of this version's migrations that the database does not have.
+ * @throws SynapError `start_failed` when the database is out of reach.
+ */
+export async function findPendingMigrations(databaseUrl: string, migrationsDir: string): Promise<string[]> {
+  const migrations = await readMigrations(migrationsDir);
+  const history = await withClient(databaseUrl, readHistory);
+  const applied = new Set(history.filter((row) => row.isFinished).map((row) => row.name));
+  return migrations.map(({ name }) => name).filter((name) => !applied.has(name));
+}
+
 async function readMigrations(migrationsDir: string): Promise<Migration[]> {
   const entries = await readdir(migrationsDir, { withFileTypes: true }).catch((thrown: unknown) => {
     throw new SynapError('start_failed', `no migrations in ${migrationsDir}`, { cause: thrown });
@@ -61,7 +72,19 @@ async function readMigrations(migrationsDir: string): Promise<Migration[]> {
 }
 
 /** A session's advisory lock: it ends with the connection, so a killed process never leaves it behind. */
-async function withMigrationLock<T>(databaseUrl: string, fn: (client: pg.Client) => Promise<T>): Promise<T> {
+function withMigrationLock<T>(databaseUrl: string, fn: (client: pg.Client) => Promise<T>): Promise<T> {
+  return withClient(databaseUrl, async (client) => {
+    await client.query(`SET lock_timeout = ${lockTimeoutMs}`);
+    await client.query('SELECT pg_advisory_lock($1)', [advisoryLockKey]).catch((thrown: unknown) => {
+      throw new SynapError('start_failed', 'another process has been migrating this database for two minutes', {
+        cause: thrown,
+      });
+    });
+    return fn(client);
+  });
+}
+
+async function withClient<T>(databaseUrl: string, fn: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
     connectionString: databaseUrl,
     connectionTimeoutMillis: 10_000,
@@ -75,12 +98,6 @@ async function withMigrationLock<T>(databaseUrl: string, fn: (client: pg.Client)
     throw unreachable(databaseUrl, thrown);
   }
   try {
-    await client.query(`SET lock_timeout = ${lockTimeoutMs}`);
-    await client.query('SELECT pg_advisory_lock($1)', [advisoryLockKey]).catch((thrown: unknown) => {
-      throw new SynapError('start_failed', 'another process has been migrating this database for two minutes', {
-        cause: thrown,
-      });
-    });
     return await fn(client);
   } finally {
     await client.end();

@@ -3,13 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import { acquireDeploymentLock } from '../platform/deployment-lock.js';
-import type { SynapError } from '../platform/errors.js';
+import { SynapError, toError } from '../platform/errors.js';
 import type { Lifecycle } from '../platform/lifecycle.js';
 import type { Logger } from '../platform/logger.js';
-import { applyMigrations } from '../platform/migrate.js';
+import { applyMigrations, findPendingMigrations } from '../platform/migrate.js';
 import { checkRedis } from '../platform/redis.js';
 import { version } from '../platform/version.js';
-import { migrateQueues } from '../queues/postgres-store.js';
+import { checkQueueSchema, migrateQueues } from '../queues/postgres-store.js';
 import { startApi } from './api.js';
 import { greet } from './banner.js';
 import { provision, type Provisions } from './development.js';
@@ -35,7 +35,7 @@ export async function start(given: Config, lifecycle: Lifecycle, logger: Logger)
   await startRoles(node);
 
   if (lifecycle.draining) return;
-  logger.info({ roles: config.roles, port: http.port, queues: node.backend.mode, version }, 'Synap is ready');
+  logger.info({ port: http.port, queues: node.backend.mode, version }, 'Synap is ready');
   if (!config.isProduction && config.log.pretty) await greet(node, given);
 }
 
@@ -53,10 +53,27 @@ async function prepareDatabase(
   const kind = config.redis.url === undefined ? 'alone' : 'shared';
   const lock = await acquireDeploymentLock({ databaseUrl, kind, clock: systemClock, logger, onLost });
   lifecycle.onStop('deployment lock', () => lock.release());
-  if (config.isProduction) return;
+  if (config.isProduction) return checkMigrated(databaseUrl, config.redis.url === undefined);
   // In production Redis may come back later: the api accepts without it. A developer rather hears of a wrong URL.
   if (config.redis.url !== undefined) await checkRedis(config.redis.url);
   await applyMigrations({ databaseUrl, migrationsDir, logger, afterwards: () => migrateQueues(databaseUrl) });
+}
+
+/** @throws SynapError `start_failed`: a process beside a database of another version would fail at each call instead of once. */
+async function checkMigrated(databaseUrl: string, usesPostgresQueues: boolean): Promise<void> {
+  const pending = await findPendingMigrations(databaseUrl, migrationsDir);
+  if (pending.length > 0) throw notMigrated(`it lacks ${pending.join(', ')}`);
+  if (!usesPostgresQueues) return;
+  await checkQueueSchema(databaseUrl).catch((thrown: unknown) => {
+    throw notMigrated(`the queues' tables are not there: ${toError(thrown).message}`);
+  });
+}
+
+function notMigrated(why: string): SynapError {
+  return new SynapError(
+    'start_failed',
+    `the database is not at this version's schema (${why}); run "synap migrate" first`,
+  );
 }
 
 /** What sends comes last: a worker that finds its first job needs sockets and dispatch to be there. */

@@ -93,7 +93,14 @@ export class BullMqBackend implements QueueBackend {
     worker.on('lockRenewalFailed', (ids: string[]) => {
       for (const id of ids) worker.cancelJob(id, 'the lock could not be renewed');
     });
-    return { close: () => worker.close(), abandon: () => worker.close(true) };
+    return { close: () => worker.close(), abandon: () => this.#abandon(worker) };
+  }
+
+  /** Not awaited: a `close` that waits for its store is what is being abandoned, and BullMQ answers every later call with it. */
+  #abandon(worker: Worker): Promise<void> {
+    this.#bestEffort(worker.close(true));
+    this.#bestEffort(worker.disconnect());
+    return Promise.resolve();
   }
 
   async #process(
@@ -139,7 +146,7 @@ export class BullMqBackend implements QueueBackend {
   }
 
   #bestEffort(promise: Promise<unknown>): void {
-    promise.catch((thrown: unknown) => this.#logger.debug({ err: toError(thrown) }, 'Bull Board could not be told'));
+    promise.catch((thrown: unknown) => this.#logger.debug({ err: toError(thrown) }, 'the queue store could not be told'));
   }
 
   ping(): Promise<void> {

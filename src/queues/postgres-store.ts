@@ -1,4 +1,12 @@
-import { createPostgresBackend, runMigrations, withBackend, type PgPool, type Queue, type Worker } from 'bullmq';
+import {
+  assertSchemaCompatibility,
+  createPostgresBackend,
+  runMigrations,
+  withBackend,
+  type PgPool,
+  type Queue,
+  type Worker,
+} from 'bullmq';
 import pg from 'pg';
 import type { Logger } from '../platform/logger.js';
 import type { BullMqStore } from './bullmq-backend.js';
@@ -44,12 +52,21 @@ export function createPostgresStore(databaseUrl: string, queueCount: number, log
   };
 }
 
+/** @throws Error where BullMQ's tables are missing or of another version; its queues would ask for them for ever. */
+export async function checkQueueSchema(databaseUrl: string): Promise<void> {
+  await withClient(databaseUrl, (client) => assertSchemaCompatibility(client, schema));
+}
+
 /** Creates or updates BullMQ's own tables; a part of `migrate`. */
 export async function migrateQueues(databaseUrl: string): Promise<void> {
+  await withClient(databaseUrl, (client) => runMigrations(client, schema));
+}
+
+async function withClient(databaseUrl: string, fn: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl, application_name: 'synap-migrate' });
   await client.connect();
   try {
-    await runMigrations(client, schema);
+    await fn(client);
   } finally {
     await client.end();
   }

@@ -123,6 +123,16 @@ describe('a start that cannot work says why in one line and exits with 1', () =>
     expect(lines[0]).not.toContain('secret');
   });
 
+  test('production on a database that nobody has migrated', async () => {
+    const empty = await createTestDatabase({ migrated: false });
+    cleanups.push(() => empty.drop());
+    const env = { PORT: '0', METRICS_PORT: '0', NODE_ENV: 'production', JWT_SECRET: testJwtSecret };
+    const bare = await startWrongly({ ...env, DATABASE_URL: empty.url });
+    expect(bare).toEqual({ code: 1, lines: [expect.stringContaining('run "synap migrate" first')] });
+    const withoutQueues = await startWrongly({ ...env, DATABASE_URL: (await database()).url });
+    expect(withoutQueues).toEqual({ code: 1, lines: [expect.stringContaining("the queues' tables are not there")] });
+  });
+
   test('a Redis out of reach', async () => {
     const db = await database();
     const port = await freePort();

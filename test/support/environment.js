@@ -6,6 +6,7 @@ import { TestEnvironment } from 'jest-environment-node';
  */
 export default class SynapEnvironment extends TestEnvironment {
   #children = new Map();
+  #hasFailed = false;
   #endOnExit = () => this.#killAll();
 
   async setup() {
@@ -15,11 +16,17 @@ export default class SynapEnvironment extends TestEnvironment {
     process.once('exit', this.#endOnExit);
   }
 
+  handleTestEvent(event) {
+    if (event.name === 'test_fn_failure' || event.name === 'hook_failure') this.#hasFailed = true;
+  }
+
   async teardown() {
     process.removeListener('exit', this.#endOnExit);
     const leaked = this.#killAll();
     await super.teardown();
-    if (leaked.length > 0) throw new Error(`This file left processes running: ${leaked.join(', ')}`);
+    // A test that failed says more than what it could not stop.
+    if (leaked.length > 0 && !this.#hasFailed)
+      throw new Error(`This file left processes running: ${leaked.join(', ')}`);
   }
 
   #killAll() {
