@@ -1,6 +1,6 @@
 import type { Json } from '../platform/text.js';
 
-/** What goes over the socket. Names and shapes are public: clients in any language rely on them (docs/realtime.md). */
+/** What goes over the socket. Names and shapes are public: clients in any language rely on them (docs/web-client.md). */
 
 export type NotificationStatus = 'success' | 'error' | 'pending';
 
