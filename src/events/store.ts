@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Statement } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
-import type { Json } from '../platform/text.js';
+import { roughSize } from '../platform/rough-size.js';
 import type { Runnable } from '../queues/ticket.js';
 import type { EventDraft } from './synap-event.js';
 
@@ -119,13 +119,7 @@ export class EventStore {
     this.#onRunnable = onRunnable;
     this.#batcher = new Batcher({
       run: (items) => this.#append(items),
-      // A rough sum: `data` is not serialized twice only to learn its size.
-      weigh: ({ data }) =>
-        500 +
-        (Object.values(data ?? {}) as Json[]).reduce<number>(
-          (sum, value) => sum + (typeof value === 'string' ? value.length : 50),
-          0,
-        ),
+      weigh: ({ data }) => 500 + roughSize(data),
     });
   }
 

@@ -34,8 +34,9 @@ export class AttemptAbort implements Disposable {
   }
 
   #abort(reason: AttemptAborted): void {
-    this.#controller.abort(reason);
+    // First, or a handler whose client ends within the signal's own turn would seem to have failed.
     this.#aborted.reject(reason);
+    this.#controller.abort(reason);
   }
 
   [Symbol.dispose](): void {

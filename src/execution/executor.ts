@@ -46,6 +46,8 @@ interface Attempt<Services> {
 
 /** A ticket whose job is held elsewhere is looked at again after this. */
 const heldDelayMs = 5_000;
+/** A ticket that came before its time waits at least so long. */
+const earlyDelayMs = 25;
 /** Starts without an outcome after which a job is dead: it ends its process each time. */
 const maxCrashes = 5;
 
@@ -83,7 +85,8 @@ export class Executor<Services> {
       case 'obsolete':
         return { kind: 'done' };
       case 'early':
-        return { kind: 'later', runAt: refusal.runAt };
+        // By the database's clock. Where this process' runs fast its time is past already, and it would circle.
+        return { kind: 'later', runAt: Math.max(refusal.runAt, this.#options.clock.now() + earlyDelayMs) };
       case 'held':
         return { kind: 'later', runAt: this.#options.clock.now() + heldDelayMs };
     }

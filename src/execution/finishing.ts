@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Statement } from '../platform/database.js';
+import { roughSize } from '../platform/rough-size.js';
 import type { Json } from '../platform/text.js';
 import { jobCtes, longestQueueDelayMs, toRunnable } from '../events/store.js';
 import type { EventDraft } from '../events/synap-event.js';
@@ -116,6 +117,10 @@ export interface FinishingOptions {
   readonly onRunnable: (runnable: readonly Runnable[]) => void;
 }
 
+function weigh({ result, emitted, notifications }: Finish): number {
+  return [...emitted, ...notifications].reduce((sum, { data }) => sum + 500 + roughSize(data), 500 + roughSize(result));
+}
+
 /** Ends attempts, in batches; then tells the rooms and the queues what was committed. */
 export class Finishing {
   readonly #options: FinishingOptions;
@@ -123,7 +128,7 @@ export class Finishing {
 
   constructor(options: FinishingOptions) {
     this.#options = options;
-    this.#batcher = new Batcher({ run: (items) => this.#finish(items) });
+    this.#batcher = new Batcher({ run: (items) => this.#finish(items), weigh });
   }
 
   /** @throws SynapError `unavailable`: whether it committed is unknown. */

@@ -45,9 +45,13 @@ export function judgeFailure(thrown: unknown, failures: number, policy: RetryPol
   const failure = describeFailure(thrown);
   const count = failures + 1;
   if (thrown instanceof NonRetryableError || count >= policy.attempts) return { kind: 'dead', failure };
-  const delayMs = thrown instanceof RetryAfterError ? thrown.delayMs : policy.backoff(count, random);
-  return { kind: 'retry', failure, delayMs };
+  const asked = thrown instanceof RetryAfterError ? thrown.delayMs : Number.NaN;
+  const delayMs = Number.isNaN(asked) ? policy.backoff(count, random) : asked;
+  return { kind: 'retry', failure, delayMs: Math.min(longestDelayMs, Math.max(0, Math.round(delayMs))) };
 }
+
+/** A year; what a service names may be anything. */
+const longestDelayMs = 366 * 86_400_000;
 
 const unexplained = 'Something went wrong on our side.';
 
@@ -56,9 +60,17 @@ export function describeFailure(thrown: unknown): Failure {
   const message = storable(error.message, 2_000);
   const fingerprint = fingerprintOf(error);
   const stack = error.stack === undefined ? {} : { stack: storable(error.stack, 8_000) };
-  if (error instanceof NonRetryableError) return { code: error.code, message, reason: message, fingerprint, ...stack };
+  if (error instanceof NonRetryableError) {
+    return { code: storable(error.code, 100), message, reason: message, fingerprint, ...stack };
+  }
   if (error instanceof SynapError) {
-    return { code: error.code, message, reason: error.publicMessage ?? error.title, fingerprint, ...stack };
+    return {
+      code: error.code,
+      message,
+      reason: storable(error.publicMessage ?? error.title, 2_000),
+      fingerprint,
+      ...stack,
+    };
   }
   return {
     code: error instanceof AttemptAborted ? 'attempt_timeout' : 'handler_failed',

@@ -14,6 +14,7 @@ function gated(decide: (items: readonly number[]) => Error | undefined = () => u
     weigh: (item) => item,
     maxWeight: 100,
     maxWaiting: 8,
+    maxWaitingWeight: 400,
     run: async (items) => {
       batches.push([...items]);
       await new Promise<void>((resolve) => gates.push(resolve));
@@ -52,10 +53,10 @@ describe('a batcher', () => {
 
   test('keeps a heavy item from sharing, but never from running', async () => {
     const { batcher, batches, finish } = gated();
-    const all = Promise.all([60, 60, 500].map((item) => batcher.add(item)));
+    const all = Promise.all([60, 60, 250].map((item) => batcher.add(item)));
     await finish();
-    expect(await all).toEqual([600, 600, 5_000]);
-    expect(batches).toEqual([[60], [60], [500]]);
+    expect(await all).toEqual([600, 600, 2_500]);
+    expect(batches).toEqual([[60], [60], [250]]);
   });
 
   test('has at most `lanes` statements in flight', async () => {
@@ -68,7 +69,7 @@ describe('a batcher', () => {
     await all;
   });
 
-  test.each(['21000', '22P05', '23505'])(
+  test.each(['21000', '22P05', '23505', '54001'])(
     'fails only the guilty item where the statement is refused with %s',
     async (code) => {
       const { batcher, finish } = gated((items) => (items.includes(3) ? databaseError(code) : undefined));
@@ -77,6 +78,25 @@ describe('a batcher', () => {
       expect((await results).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
     },
   );
+
+  test('fails only the item of which no statement can be made', async () => {
+    const { batcher, finish } = gated((items) => (items.includes(3) ? new TypeError('no JSON') : undefined));
+    const results = Promise.allSettled([1, 2, 3, 4].map((item) => batcher.add(item)));
+    await finish();
+    expect((await results).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  });
+
+  test('tries again after a row stayed locked for too long: whoever froze with it loses it', async () => {
+    let isLocked = true;
+    const { batcher, finish } = gated(() => {
+      const error = isLocked ? databaseError('55P03') : undefined;
+      isLocked = false;
+      return error;
+    });
+    const results = Promise.all([1, 2].map((item) => batcher.add(item)));
+    await finish();
+    expect(await results).toEqual([10, 20]);
+  });
 
   test('tries again after a deadlock, and gives up after five times', async () => {
     let deadlocks = 2;
@@ -110,6 +130,17 @@ describe('a batcher', () => {
     await expect(batcher.add(1)).rejects.toMatchObject({ code: 'overloaded' });
     await finish();
     await held;
+  });
+
+  test('refuses what would weigh too much while it waits, but not a heavy item that waits alone', async () => {
+    const { batcher, finish } = gated();
+    const heavy = batcher.add(500);
+    await expect(batcher.add(1)).rejects.toMatchObject({ code: 'overloaded' });
+    await finish();
+    expect(await heavy).toBe(5_000);
+    const next = batcher.add(1);
+    await finish();
+    expect(await next).toBe(10);
   });
 
   test('drains: resolves when nothing waits and nothing is in flight', async () => {

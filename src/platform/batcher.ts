@@ -10,29 +10,33 @@ export interface BatcherOptions<Item, Result> {
   readonly maxWeight?: number;
   /** Statements in flight at once. */
   readonly lanes?: number;
-  /** Items that may wait; more are refused with `overloaded`, early rather than late. */
+  /** Items that may wait, and what they may weigh together; more are refused with `overloaded`, early rather than late. */
   readonly maxWaiting?: number;
+  readonly maxWaitingWeight?: number;
 }
 
 interface Waiting<Item, Result> {
   readonly item: Item;
+  readonly weight: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
 }
 
-const maxSerializationRetries = 5;
+const maxRetries = 5;
 
 /**
  * Group commit: while a statement is in flight the next items gather; no timer, so an idle system pays nothing and a busy
  * one shares its commits. Used by accepting, claiming and finishing alike.
  *
- * A batch that Postgres refuses because of its content (SQLSTATE class 22 data, 23 constraint, 21 cardinality) is halved
- * until the guilty item stands alone, so nobody fails for another's row. Class 40 (deadlock, serialization) is tried again. A lost
- * connection is `unavailable` for all of the batch: whether it committed is unknown, and only the caller can resolve that.
+ * A batch that Postgres refuses because of its content (SQLSTATE class 22 data, 23 constraint, 21 cardinality, 54 limits), or of which
+ * no statement can be made, is halved until the guilty item stands alone, so nobody fails for another's row. Class 40 (deadlock,
+ * serialization) and a row that stays locked are tried again. A lost connection is `unavailable` for all of the batch: whether it
+ * committed is unknown, and only the caller can resolve that.
  */
 export class Batcher<Item, Result> {
   readonly #options: Required<BatcherOptions<Item, Result>>;
   #waiting: Waiting<Item, Result>[] = [];
+  #waitingWeight = 0;
   #inFlight = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -43,6 +47,7 @@ export class Batcher<Item, Result> {
       maxWeight: 4 * 1024 * 1024,
       lanes: 2,
       maxWaiting: 20_000,
+      maxWaitingWeight: 128 * 1024 * 1024,
       ...options,
     };
   }
@@ -53,11 +58,15 @@ export class Batcher<Item, Result> {
 
   /** @throws SynapError `overloaded`, `unavailable`; else what Postgres says of this very item. */
   add(item: Item): Promise<Result> {
-    if (this.#waiting.length >= this.#options.maxWaiting) {
+    const { maxWaiting, maxWaitingWeight, weigh } = this.#options;
+    const { length } = this.#waiting;
+    const weight = weigh(item);
+    if (length >= maxWaiting || (length > 0 && this.#waitingWeight + weight > maxWaitingWeight)) {
       return Promise.reject(new SynapError('overloaded', 'too many statements wait', { retryAfterMs: 1_000 }));
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, resolve, reject });
+      this.#waiting.push({ item, weight, resolve, reject });
+      this.#waitingWeight += weight;
       // Items added in the same turn of the event loop travel together even when a lane is free.
       if (this.#waiting.length === 1) setImmediate(() => this.#fill());
     });
@@ -86,13 +95,14 @@ export class Batcher<Item, Result> {
   }
 
   #take(): Waiting<Item, Result>[] {
-    let weight = 0;
+    let total = 0;
     let length = 0;
-    for (const { item } of this.#waiting) {
-      weight += this.#options.weigh(item);
-      if (length === this.#options.maxItems || (length > 0 && weight > this.#options.maxWeight)) break;
+    for (const { weight } of this.#waiting) {
+      if (length === this.#options.maxItems || (length > 0 && total + weight > this.#options.maxWeight)) break;
+      total += weight;
       length++;
     }
+    this.#waitingWeight -= total;
     return this.#waiting.splice(0, length);
   }
 
@@ -107,10 +117,9 @@ export class Batcher<Item, Result> {
   }
 
   async #recover(batch: Waiting<Item, Result>[], thrown: unknown, retries: number): Promise<void> {
-    const state = sqlStateClass(thrown);
-    if (state === '40' && retries < maxSerializationRetries) return this.#settle(batch, retries + 1);
+    if (isTransient(thrown) && retries < maxRetries) return this.#settle(batch, retries + 1);
     const [first] = batch;
-    if (batch.length > 1 && (state === '21' || state === '22' || state === '23')) {
+    if (batch.length > 1 && isOfOneItem(thrown)) {
       const middle = Math.ceil(batch.length / 2);
       await this.#settle(batch.slice(0, middle), 0);
       return this.#settle(batch.slice(middle), 0);
@@ -119,4 +128,19 @@ export class Batcher<Item, Result> {
     if (batch.length === 1) first?.reject(error);
     else for (const { reject } of batch) reject(error);
   }
+}
+
+const lockNotAvailable = '55P03';
+
+/** Who froze with a lock loses it before the retries are used up (`idle_in_transaction_session_timeout`). */
+function isTransient(thrown: unknown): boolean {
+  if (sqlStateClass(thrown) === '40') return true;
+  return thrown instanceof Error && 'code' in thrown && thrown.code === lockNotAvailable;
+}
+
+/** Whether one item's content may be to blame: Postgres refused it, or no statement could be made of it. */
+function isOfOneItem(thrown: unknown): boolean {
+  const state = sqlStateClass(thrown);
+  if (state === undefined) return !isConnectionLoss(thrown) && !(thrown instanceof SynapError);
+  return state === '21' || state === '22' || state === '23' || state === '54';
 }

@@ -90,8 +90,13 @@ const lossOfConnection =
 /** Errors of the connection and not of the statement: whether it committed is unknown. */
 export function isConnectionLoss(thrown: unknown): boolean {
   const state = sqlStateClass(thrown);
-  if (state !== undefined) return state === '08' || state === '57' || state === '53';
+  if (state !== undefined) return ['08', '53', '57'].includes(state) || isReadOnly(thrown);
   return lossOfConnection.test(describe(thrown));
+}
+
+/** The server has become a replica: the connection leads to the wrong place. */
+function isReadOnly(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === '25006';
 }
 
 function describe(thrown: unknown): string {

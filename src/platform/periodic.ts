@@ -11,7 +11,10 @@ export interface PeriodicOptions {
   readonly logger: Logger;
 }
 
-/** A service that does a round, rests, and does the next: never two at once. Stopping waits for the round in hand. */
+/** A round that hangs (a frozen Redis) must not take the time of whatever stops after it; rounds can be repeated. */
+const stopWithinMs = 1_000;
+
+/** A service that does a round, rests, and does the next: never two at once. Stopping waits a moment for the round in hand. */
 export class Periodic {
   readonly #options: PeriodicOptions;
   #cancel: () => void = () => undefined;
@@ -29,7 +32,14 @@ export class Periodic {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancel();
-    await this.#round;
+    const { clock, logger, name } = this.#options;
+    const late = Promise.withResolvers<void>();
+    const cancel = clock.after(stopWithinMs, () => {
+      logger.warn({ service: name }, 'stops in the middle of a round');
+      late.resolve();
+    });
+    await Promise.race([this.#round, late.promise]);
+    cancel();
   }
 
   #schedule(delayMs: number): void {

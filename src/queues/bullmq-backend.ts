@@ -116,7 +116,15 @@ export class BullMqBackend implements QueueBackend {
       case 'failed':
         throw asUnrecoverable(disposal.error);
       case 'later':
-        await job.moveToDelayed(disposal.runAt, token);
+        // BullMQ would count a refusal as the job's failure, and end it. Left alone its lock runs out, and it is given out again.
+        await job
+          .moveToDelayed(disposal.runAt, token)
+          .catch((thrown: unknown) =>
+            this.#logger.warn(
+              { err: toError(thrown), jobId: job.id },
+              'a ticket could not be put back; its lock runs out',
+            ),
+          );
         throw new DelayedError();
     }
   }
@@ -146,7 +154,9 @@ export class BullMqBackend implements QueueBackend {
   }
 
   #bestEffort(promise: Promise<unknown>): void {
-    promise.catch((thrown: unknown) => this.#logger.debug({ err: toError(thrown) }, 'the queue store could not be told'));
+    promise.catch((thrown: unknown) =>
+      this.#logger.debug({ err: toError(thrown) }, 'the queue store could not be told'),
+    );
   }
 
   ping(): Promise<void> {

@@ -13,7 +13,7 @@ import { Fleet } from '../../src/execution/fleet.js';
 import type { Handler } from '../../src/execution/handler.js';
 import { Handlers } from '../../src/execution/handlers.js';
 import { WorkerRegistry } from '../../src/execution/worker-registry.js';
-import { systemClock } from '../../src/platform/clock.js';
+import { systemClock, type Clock } from '../../src/platform/clock.js';
 import { readConfig } from '../../src/platform/config.js';
 import { createDatabase } from '../../src/platform/database.js';
 import { createMetrics } from '../../src/platform/metrics.js';
@@ -84,20 +84,22 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
   const shutdown = new AbortController();
   const claims = new Claims({ pool: database.pool, workerId: registry.id });
   const finishing = new Finishing({ pool: database.pool, publisher, onRunnable });
-  const executor = new Executor({
-    database,
-    claims,
-    finishing,
-    handlers,
-    catalogue,
-    services: options.services,
-    publisher,
-    clock,
-    random: Math.random,
-    logger,
-    metrics,
-    shutdown: shutdown.signal,
-  });
+  const executorWith = (itsClock: Clock) =>
+    new Executor({
+      database,
+      claims,
+      finishing,
+      handlers,
+      catalogue,
+      services: options.services,
+      publisher,
+      clock: itsClock,
+      random: Math.random,
+      logger,
+      metrics,
+      shutdown: shutdown.signal,
+    });
+  const executor = executorWith(clock);
   const fleet = new Fleet({
     backend,
     queues: handlers.types,
@@ -118,6 +120,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
     claims,
     finishing,
     executor,
+    executorWith: (itsClock: Clock) => executorWith(itsClock).execute,
     fleet,
     outbox,
     catalogue,
