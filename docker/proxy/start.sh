@@ -1,5 +1,6 @@
 #!/bin/sh
-# Names every replica to Caddy, so that it asks each one for its readiness (it cannot where DNS hands out one name for all).
+# start.sh [run | reload | adapt]: names every replica to Caddy, so that it asks each one for its readiness (it cannot where DNS
+# hands out one name for all). A bare `caddy reload` would find no names in its environment.
 set -eu
 
 # replicas SERVICE COUNT: their names are those that compose gives to containers.
@@ -14,4 +15,4 @@ replicas() {
 API_REPLICAS="$(replicas api "$API_COUNT")"
 REALTIME_REPLICAS="$(replicas realtime "$REALTIME_COUNT")"
 export API_REPLICAS REALTIME_REPLICAS
-exec caddy run --config /etc/caddy/Caddyfile --adapter caddyfile
+exec caddy "${1:-run}" --config /etc/caddy/Caddyfile --adapter caddyfile

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../platform/clock.js';
 import { SynapError, toError, type Fault } from '../platform/errors.js';
+import { toFaults } from '../platform/faults.js';
 import { clientIdSchema, newId } from '../platform/ids.js';
 import type { Metrics } from '../platform/metrics.js';
 import { findUnstorable, type Json } from '../platform/text.js';
@@ -12,6 +13,9 @@ import type { EventType } from './definition.js';
 import type { Append, Appended, EventStore } from './store.js';
 
 const longestDelayMs = 366 * 86_400_000;
+
+/** Postgres' range is wider than that of ISO text, and a year 0 stands in neither calendar. */
+const isOrdinaryTime = (text: string): boolean => Date.parse(text) >= 0 && new Date(text).getUTCFullYear() <= 9_999;
 
 const bodySchema = z
   .strictObject({
@@ -24,7 +28,7 @@ const bodySchema = z
     causationId: z.uuid().toLowerCase().optional(),
     priority: z.enum(['high', 'normal', 'low']).default('normal'),
     delayMs: z.number().int().min(0).max(longestDelayMs).optional(),
-    runAt: z.iso.datetime({ offset: true }).optional(),
+    runAt: z.iso.datetime({ offset: true }).refine(isOrdinaryTime, 'must lie in the years 1970 to 9999').optional(),
   })
   .refine((body) => body.delayMs === undefined || body.runAt === undefined, {
     path: ['runAt'],
@@ -83,18 +87,26 @@ export class EventAcceptor implements Acceptor {
   }
 
   #prepare(userId: string, given: unknown, key: string | undefined): Append {
-    const body = parse(bodySchema, given, '');
-    const definition = this.#catalogue.get(body.type);
-    if (definition === undefined || definition.origin !== 'client') {
-      throw new SynapError('unknown_event_type', `no client may send "${body.type}"`, {
-        publicMessage: `"${body.type}" is not an event type that can be sent. Known: ${this.#catalogue.accepted.join(', ')}.`,
-      });
+    const body = bodySchema.safeParse(given);
+    const definition = this.#definitionOf(given);
+    // Faults of `data` are told together with those around it, so that nobody has to send twice to learn of both.
+    const data = definition !== undefined && hasData(given) ? definition.data.safeParse(given.data) : undefined;
+    if (body.success && definition !== undefined && data?.success === true) {
+      return this.#fillIn(userId, body.data, definition, storable(data.data as Json), key, given);
     }
-    const data = parse(definition.data, body.data, 'data') as Json;
-    const bad = findUnstorable(data, 'data');
-    if (bad !== undefined)
-      throw invalid([{ path: bad, message: 'contains U+0000 or a lone surrogate, which cannot be stored' }]);
-    return this.#fillIn(userId, body, definition, data, key, given);
+    throw invalid([...toFaults(body.error), ...toFaults(data?.error, 'data')]);
+  }
+
+  /** Undefined where `given` names none; that is a fault of its form. @throws SynapError unknown_event_type */
+  #definitionOf(given: unknown): EventType | undefined {
+    const type = typeof given === 'object' && given !== null && 'type' in given ? given.type : undefined;
+    if (typeof type !== 'string') return undefined;
+    const definition = this.#catalogue.get(type);
+    if (definition?.origin === 'client') return definition;
+    const shown = type.slice(0, 128);
+    throw new SynapError('unknown_event_type', `no client may send "${shown}"`, {
+      publicMessage: `"${shown}" is not an event type that can be sent. Known: ${this.#catalogue.accepted.join(', ')}.`,
+    });
   }
 
   #fillIn(
@@ -133,15 +145,14 @@ export class EventAcceptor implements Acceptor {
   }
 }
 
-function parse<T>(schema: z.ZodType<T>, given: unknown, prefix: string): T {
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  throw invalid(
-    parsed.error.issues.map((issue) => ({
-      path: [...(prefix === '' ? [] : [prefix]), ...issue.path.map(String)].join('.'),
-      message: issue.message,
-    })),
-  );
+function hasData(given: unknown): given is { readonly data: unknown } {
+  return typeof given === 'object' && given !== null && 'data' in given;
+}
+
+function storable(data: Json): Json {
+  const bad = findUnstorable(data, 'data');
+  if (bad === undefined) return data;
+  throw invalid([{ path: bad, message: 'contains U+0000 or a lone surrogate, which cannot be stored' }]);
 }
 
 function invalid(faults: readonly Fault[]): SynapError {

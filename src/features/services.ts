@@ -11,6 +11,8 @@ import type { Storage } from './files/storage.js';
 export interface Services {
   readonly storage: Storage;
   readonly assistant: Assistant;
+  /** What is counted of the product; a handler counts at its end. */
+  readonly metrics: Pick<Metrics, 'notesCreated' | 'conversationsStarted'>;
   /** For reading; what a handler writes belongs in `step.transaction`. */
   readonly sql: Sql;
 }
@@ -26,6 +28,7 @@ export function createServices({ config, database: { sql }, metrics, clock }: Se
   return {
     storage: createStorage(config.storage, metrics),
     assistant: createAssistant(config.assistant, { sql, metrics, clock }),
+    metrics,
     sql,
   };
 }

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startApi, type TestApi } from '../../test/support/api.js';
 import { SynapError } from '../platform/errors.js';
@@ -167,13 +168,27 @@ describe('bodies', () => {
     },
   );
 
-  test('a body nested without end is a fault of the client, on whatever way it goes', async () => {
+  test.each([
+    ['as it is', {}, (body: string) => body],
+    ['made small for the way', { 'Content-Encoding': 'gzip' }, gzipSync],
+  ])('a body nested without end is a fault of the client, %s', async (_how, encoding, encode) => {
     const nested = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
-    const body = `{"type":"note.creation.requested","data":{"title":"t","content":"c","more":${nested}}}`;
-    const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': 'deep' };
+    const body = encode(`{"type":"note.creation.requested","data":{"title":"t","content":"c","more":${nested}}}`);
+    const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': 'deep', ...encoding };
     const response = await api.call('/v1/events', { user: 'ada', method: 'POST', body, headers });
     expect(response.status).toBe(400);
     expect(await bodyOf(response)).toMatchObject({ code: 'validation_failed' });
+  });
+
+  test('each member that is not known is a fault with its own path', async () => {
+    const response = await api.call('/v1/events/batch', { user: 'ada', json: { events: [note()], more: 1, event: 2 } });
+    expect(await bodyOf(response)).toMatchObject({
+      code: 'validation_failed',
+      errors: [
+        { path: 'more', message: 'is not known here' },
+        { path: 'event', message: 'is not known here' },
+      ],
+    });
   });
 
   test('a POST without a body is a fault of the client', async () => {

@@ -1,12 +1,13 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { SynapError } from '../platform/errors.js';
+import { toFaults } from '../platform/faults.js';
 
 /** @throws SynapError `validation_failed` with the path of each fault. */
 export function parseInput<T>(schema: z.ZodType<T>, given: unknown): T {
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
+  const faults = toFaults(parsed.error);
   throw new SynapError('validation_failed', faults.map(({ path, message }) => `${path} ${message}`).join('; '), {
     faults,
   });

@@ -77,7 +77,15 @@ export function createMetrics(prefix: string) {
     ),
     aiTokens: counter('ai_tokens_used_total', 'Tokens used by the assistant', ['assistant', 'direction']),
     storageOperations: counter('storage_operations_total', 'Storage operations', ['operation', 'status']),
+    storageOperationDuration: histogram(
+      'storage_operation_duration_seconds',
+      'Time of a storage operation; of an open, until the first byte may be read',
+      ['operation', 'status'],
+      httpBuckets,
+    ),
     storageBytes: counter('storage_bytes_transferred_total', 'Bytes written to and read from storage', ['direction']),
+    notesCreated: counter('notes_created_total', 'Notes that came to be'),
+    conversationsStarted: counter('conversations_started_total', 'Conversations that began with a first message'),
     applicationErrors: counter('application_errors_total', 'Unexpected errors', ['type', 'severity']),
   };
 }

@@ -116,6 +116,7 @@ test.each<[string, BroadcastInput, string]>([
   ['no type', { room: 'user_a', notification: { data: {} } }, 'type'],
   ['data that is no object', { room: 'user_a', notification: { type: 't', data: [1] } }, 'data'],
   ['a status of its own', { room: 'user_a', notification: { type: 't', status: 'done' } }, 'status'],
+  ['a member too many', { room: 'user_a', notification: { type: 't', extra: 1 } }, 'extra'],
   ['text that cannot be stored', { room: 'user_a', notification: { type: 't', data: { a: '\ud800' } } }, 'data.a'],
   ['a document', { room: 'user_a', notification: { type: 't', data: { a: 'x'.repeat(300_000) } } }, 'data'],
 ])('%s is refused and stores nothing', async (_name, input, path) => {

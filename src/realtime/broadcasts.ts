@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SynapError } from '../platform/errors.js';
+import { toFaults } from '../platform/faults.js';
 import { findUnstorable, isStorableText } from '../platform/text.js';
 import type { NotificationStatus } from './contract.js';
 import type { NotificationDraft } from './notification-log.js';
@@ -86,8 +87,7 @@ const isUserId = (userId: string) => userId !== '' && userId.length <= 256 && is
 function check(notification: unknown): z.infer<typeof notificationSchema> {
   const parsed = notificationSchema.safeParse(notification);
   if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
-    throw new SynapError('validation_failed', 'the notification is not valid', { faults });
+    throw new SynapError('validation_failed', 'the notification is not valid', { faults: toFaults(parsed.error) });
   }
   const unstorable = findUnstorable(parsed.data);
   if (unstorable !== undefined) throw invalid(unstorable, 'holds characters that cannot be stored');

@@ -10,6 +10,7 @@ import type { Storage } from '../../src/features/files/storage.js';
 import { features } from '../../src/features/index.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { createDatabase, type Database } from '../../src/platform/database.js';
+import { createMetrics, type Metrics } from '../../src/platform/metrics.js';
 import { Attempts } from './attempts.js';
 import { createTestDatabase } from './database.js';
 
@@ -17,6 +18,7 @@ export interface FeatureTest {
   readonly attempts: Attempts;
   readonly database: Database;
   readonly storage: Storage;
+  readonly metrics: Metrics;
   /** Where the storage keeps its files. */
   readonly directory: string;
   /** Calls a read route as `userId`, its parameters validated as over HTTP. */
@@ -41,12 +43,14 @@ export async function startFeatures(options: FeatureTestOptions = {}): Promise<F
   );
   const storage = new LocalStorage(directory);
   const assistant = options.assistant?.(database) ?? new OfflineAssistant(database.sql, systemClock, 0);
-  const attempts = new Attempts(tested, database, { storage, assistant, sql: database.sql });
+  const metrics = createMetrics('synap_');
+  const attempts = new Attempts(tested, database, { storage, assistant, metrics, sql: database.sql });
   await attempts.start();
   return {
     attempts,
     database,
     storage,
+    metrics,
     directory,
     async read(userId, route, { params = {}, query = {} } = {}) {
       const read = tested.flatMap(({ reads }) => reads).find((candidate) => candidate.path === route);

@@ -59,5 +59,6 @@ export const answerMessage = defineHandler({
       assistant: services.assistant.name,
       createdAt: reply.createdAt,
     });
+    if (event.data.threadId === undefined) services.metrics.conversationsStarted.inc();
   },
 });

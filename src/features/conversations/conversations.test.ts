@@ -89,6 +89,15 @@ describe('a message', () => {
     expect((await messages('alice', threadId))?.items).toHaveLength(4);
   });
 
+  test('counts as a new conversation only where it begins one', async () => {
+    const started = async () => (await kit.metrics.conversationsStarted.get()).values[0]?.value ?? 0;
+    const before = await started();
+    claude.replies.push(answer('A'), answer('B'));
+    const { aggregateId: threadId } = await send('counter', { content: 'first' });
+    await send('counter', { threadId, content: 'second' });
+    expect(await started()).toBe(before + 1);
+  });
+
   test('keeps its place and its text when the client chose its id', async () => {
     claude.replies.push(answer('A'), answer('B'));
     const { aggregateId: threadId } = await send(

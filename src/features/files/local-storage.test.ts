@@ -118,7 +118,7 @@ describe('local storage', () => {
   });
 });
 
-test('metered storage counts operations, failures and bytes both ways', async () => {
+test('metered storage counts and times operations, failures and bytes both ways', async () => {
   const metrics = createMetrics('test_');
   const metered = meterStorage(storage, metrics);
   await metered.put('alice/f1', 'hello');
@@ -127,6 +127,8 @@ test('metered storage counts operations, failures and bytes both ways', async ()
   const shown = await metrics.registry.metrics();
   expect(shown).toContain('test_storage_operations_total{operation="put",status="success"} 1');
   expect(shown).toContain('test_storage_operations_total{operation="open",status="error"} 1');
+  expect(shown).toContain('test_storage_operation_duration_seconds_count{operation="put",status="success"} 1');
+  expect(shown).toContain('test_storage_operation_duration_seconds_count{operation="open",status="error"} 1');
   expect(shown).toContain('test_storage_bytes_transferred_total{direction="written"} 5');
   expect(shown).toContain('test_storage_bytes_transferred_total{direction="read"} 5');
 });

@@ -2,15 +2,20 @@ import { pipeline, Transform, type Readable } from 'node:stream';
 import type { Metrics } from '../../platform/metrics.js';
 import type { Storage } from './storage.js';
 
-/** Counts what goes through a storage, whichever it is. */
+/** Counts and times what goes through a storage, whichever it is. */
 export function meterStorage(storage: Storage, metrics: Metrics): Storage {
   const counted = async <T>(operation: string, run: () => Promise<T>): Promise<T> => {
+    const stop = metrics.storageOperationDuration.startTimer({ operation });
+    const end = (status: 'success' | 'error'): void => {
+      stop({ status });
+      metrics.storageOperations.inc({ operation, status });
+    };
     try {
       const result = await run();
-      metrics.storageOperations.inc({ operation, status: 'success' });
+      end('success');
       return result;
     } catch (thrown) {
-      metrics.storageOperations.inc({ operation, status: 'error' });
+      end('error');
       throw thrown;
     }
   };

@@ -16,7 +16,7 @@ export const createNote = defineHandler({
   retry: { attempts: 3, backoff: exponential({ baseMs: 1_000, jitter: 0.5 }) },
 
   async run(context) {
-    const { event, step, emit, notify, progress } = context;
+    const { event, step, emit, notify, progress, services } = context;
     const { userId, aggregateId: id } = event;
     const { title, content, fileId, tags } = event.data;
 
@@ -45,5 +45,6 @@ export const createNote = defineHandler({
     emit(EntityCreated, { entityId: id, entityType: 'note', title });
     emit(NoteCreationCompleted, { noteId: id, fileId: file.id });
     notify.success('note.creation.completed', { entityId: id, ...note });
+    services.metrics.notesCreated.inc();
   },
 });

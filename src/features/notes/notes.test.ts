@@ -72,6 +72,14 @@ describe('a note from text', () => {
     expect(await kit.database.prisma.file.count({ where: { userId: 'restarted' } })).toBe(1);
   });
 
+  test('is counted where it came to be, and not where it failed', async () => {
+    const counted = async () => (await kit.metrics.notesCreated.get()).values[0]?.value ?? 0;
+    const before = await counted();
+    await create('counter', { title: 'One', content: 'x' }, { aggregateId: 'one' });
+    await create('counter', { title: 'Another', content: 'x' }, { aggregateId: 'one' });
+    expect(await counted()).toBe(before + 1);
+  });
+
   test('never replaces another note under the same id', async () => {
     await create('alice', { title: 'First', content: 'kept' }, { aggregateId: 'my-note' });
     const { last, disposal } = await create('alice', { title: 'First', content: 'other' }, { aggregateId: 'my-note' });

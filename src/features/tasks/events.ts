@@ -3,6 +3,12 @@ import { defineEvent } from '../../events/definition.js';
 import { clientIdSchema } from '../../platform/ids.js';
 import { defineFailure } from '../feature.js';
 
+/** Beyond, ISO 8601 has no four digits for the year, and Postgres counts before Christ. */
+function isOfOurEra(date: string): boolean {
+  const year = new Date(date).getUTCFullYear();
+  return year >= 1 && year <= 9_999;
+}
+
 export const TaskCreationRequested = defineEvent({
   type: 'task.creation.requested',
   aggregateType: 'task',
@@ -13,6 +19,7 @@ export const TaskCreationRequested = defineEvent({
     /** A day (`2026-12-24`, then midnight UTC) or a moment with its offset. */
     dueDate: z
       .union([z.iso.date(), z.iso.datetime({ offset: true })], 'must be a date or a date with time and offset')
+      .refine(isOfOurEra, 'must be in the years 1 to 9999 (UTC)')
       .optional(),
     projectId: clientIdSchema.optional(),
   }),

@@ -62,6 +62,8 @@ describe('a task', () => {
     ['no title', {}],
     ['a due date that is none', { title: 'x', dueDate: 'tomorrow' }],
     ['a due date that is not in the calendar', { title: 'x', dueDate: '2026-02-30' }],
+    ['a due date before the first year', { title: 'x', dueDate: '0000-12-31' }],
+    ['a due time that is after the last year in UTC', { title: 'x', dueDate: '9999-12-31T23:59:59-01:00' }],
     ['a due time without offset', { title: 'x', dueDate: '2026-12-24T18:00:00' }],
     ['a project id that is none', { title: 'x', projectId: 'a b' }],
   ])('with %s is refused', (_what, data) => {

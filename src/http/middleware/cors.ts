@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 
 const methods = 'GET, POST, PUT, DELETE';
 const requestHeaders = 'Content-Type, Authorization, X-API-Key, Idempotency-Key, X-Request-ID, X-File-Name';
-const readableHeaders = 'X-Request-ID, Location, Retry-After, RateLimit, RateLimit-Policy';
+const readableHeaders = 'X-Request-ID, Location, Content-Disposition, ETag, Retry-After, RateLimit, RateLimit-Policy';
 const preflightSeconds = '600';
 
 /**

@@ -1,9 +1,13 @@
-import express, { type RequestHandler } from 'express';
+import express, { type Request, type RequestHandler } from 'express';
 import { SynapError } from '../../platform/errors.js';
 
 const maxDepth = 200;
 /** A level takes two characters; what is shorter cannot be deep enough to matter, and most bodies are. */
 const suspiciousBytes = 2_000;
+
+/** What was compressed on the way says nothing of its length. */
+const isShort = ({ headers }: Request): boolean =>
+  headers['content-encoding'] === undefined && Number(headers['content-length'] ?? Infinity) <= suspiciousBytes;
 
 /** Parses application/json up to `limitBytes`; the parser's own faults are mapped in problem.ts. */
 export function jsonBody(limitBytes: number): RequestHandler[] {
@@ -20,7 +24,7 @@ const onlyJson: RequestHandler = (req, _res, next) => {
 
 /** JSON.parse takes any depth, but what comes after it is recursive: 10 MB of `[` would overflow somebody's stack. */
 const boundedDepth: RequestHandler = (req, _res, next) => {
-  if (Number(req.get('content-length') ?? Infinity) > suspiciousBytes && isDeeper(req.body, maxDepth)) {
+  if (!isShort(req) && isDeeper(req.body, maxDepth)) {
     const message = `must not be nested deeper than ${maxDepth} levels`;
     throw new SynapError('validation_failed', 'nested too deep', { faults: [{ path: '', message }] });
   }
