@@ -1,59 +1,20 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type pg from 'pg';
 import { pino } from 'pino';
-import { z } from 'zod';
 import { Reconciler } from '../../src/dispatch/reconciler.js';
-import { defineEvent } from '../../src/events/definition.js';
 import { Claims } from '../../src/execution/claims.js';
-import { defineHandlerFor, failureData, type AttemptContext } from '../../src/execution/handler.js';
-import { exponential, RetryAfterError } from '../../src/execution/retry.js';
+import { RetryAfterError } from '../../src/execution/retry.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { createMetrics } from '../../src/platform/metrics.js';
 import type { Json } from '../../src/platform/text.js';
 import { priorities } from '../../src/queues/priorities.js';
-import { startCore, type Core, type QueueMode } from '../support/core.js';
+import type { Core, QueueMode } from '../support/core.js';
+import { ask, startProbe, stopProbes } from '../support/probe.js';
 import { eventually } from '../support/signals.js';
 
-const Asked = defineEvent({
-  type: 'probe.run.requested',
-  aggregateType: 'probe',
-  origin: 'client',
-  data: z.object({ n: z.number() }),
-});
-const Failed = defineEvent({ type: 'probe.run.failed', aggregateType: 'probe', origin: 'handler', data: failureData });
-
-type Run = (context: AttemptContext<{ n: number }, null>) => Promise<Json | void>;
-
-let core: Core | undefined;
-afterEach(async () => {
-  await core?.stop();
-  core = undefined;
-});
-
-async function start(mode: QueueMode, run: Run, more: { withFastPath?: boolean } = {}) {
-  const probe = defineHandlerFor<null>()({
-    on: Asked,
-    emits: [],
-    failure: Failed,
-    retry: { attempts: 3, backoff: exponential({ baseMs: 5, jitter: 0 }) },
-    run,
-  });
-  const started = await startCore<null>({ mode, events: [Asked, Failed], handlers: [probe], services: null, ...more });
-  core = started as unknown as Core;
-  // What adds to a queue fails at once while its connection is being made.
-  await eventually(
-    () =>
-      started.backend.ping().then(
-        () => true,
-        () => undefined,
-      ),
-    'the queues',
-  );
-  return started;
-}
+afterEach(stopProbes);
 
 const queue = 'probe.run.requested';
-const ask = (n = 1, more = {}) => ({ type: queue, data: { n }, ...more });
 const ticket = (jobId: string, n = 1, priority: number = priorities.normal) => ({
   jobId,
   generation: 1,
@@ -77,7 +38,7 @@ describe('a connection that Postgres ends', () => {
       start: run,
       entries,
       testDatabase,
-    } = await start('redis', async ({ attempt, step, notify }) => {
+    } = await startProbe('redis', async ({ attempt, step, notify }) => {
       await step.transaction('effect', async (tx) => {
         await tx.selectFrom('jobs').select('id').execute();
         if (attempt > 1) return;
@@ -101,7 +62,7 @@ describe('a connection that Postgres ends', () => {
   });
 
   test('before a claim was answered leaves no job behind', async () => {
-    const { acceptor, database, registry, testDatabase } = await start('redis', async () => undefined);
+    const { acceptor, database, registry, testDatabase } = await startProbe('redis', async () => undefined);
     await registry.start();
     const { eventId } = await acceptor.accept('ada', ask());
     let isLost = false;
@@ -128,7 +89,7 @@ describe('a connection that Postgres ends', () => {
       start: run,
       entries,
       testDatabase,
-    } = await start(mode, async ({ event, notify }) => notify.success('probe.run.completed', event.data));
+    } = await startProbe(mode, async ({ event, notify }) => notify.success('probe.run.completed', event.data));
     await run();
     await acceptor.accept('ada', ask(1));
     await entries.count(2, 'the first');
@@ -153,7 +114,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('a handler that asks for the odd
       start: run,
       entries,
       testDatabase,
-    } = await start(mode, async ({ event, notify }) => {
+    } = await startProbe(mode, async ({ event, notify }) => {
       // All ends come in one turn, and so in one batch.
       if (++running === 3) together.resolve();
       await together.promise;
@@ -174,7 +135,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('a handler that asks for the odd
       acceptor,
       start: run,
       entries,
-    } = await start(mode, async ({ attempt, notify }) => {
+    } = await startProbe(mode, async ({ attempt, notify }) => {
       if (attempt === 1) throw new RetryAfterError(delayMs, 'busy');
       notify.success('probe.run.completed', { attempt });
     });
@@ -184,7 +145,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('a handler that asks for the odd
   });
 
   test('to come back much later, while its first ticket is still in the outbox', async () => {
-    const { acceptor, backend, registry, fleet, testDatabase } = await start(
+    const { acceptor, backend, registry, fleet, testDatabase } = await startProbe(
       mode,
       async () => {
         throw new RetryAfterError(3_600_000, 'busy');
@@ -206,7 +167,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('a handler that asks for the odd
 
 describe.each<QueueMode>(['postgres', 'redis'])('a queue (%s)', (mode) => {
   test('gives high before normal before low, also after a delay', async () => {
-    const { backend } = await start(mode, async () => undefined);
+    const { backend } = await startProbe(mode, async () => undefined);
     const id = (n: number) => `00000000-0000-7000-8000-00000000000${n}`;
     const tickets = [
       ticket(id(1), 1, priorities.low),
@@ -233,7 +194,10 @@ describe.each<QueueMode>(['postgres', 'redis'])('a queue (%s)', (mode) => {
   });
 
   test('that is paused has its jobs', async () => {
-    const { acceptor, backend, fastPath, database, catalogue, testDatabase } = await start(mode, async () => undefined);
+    const { acceptor, backend, fastPath, database, catalogue, testDatabase } = await startProbe(
+      mode,
+      async () => undefined,
+    );
     await backend.queue(queue).pause();
     const { eventId } = await acceptor.accept('ada', ask());
     await fastPath.drain();
@@ -252,7 +216,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('a queue (%s)', (mode) => {
 
   test('gets back what a worker that stops has in hand, and it costs the job nothing', async () => {
     const started = Promise.withResolvers<void>();
-    const { acceptor, backend, registry, fleet, testDatabase } = await start(mode, async () => {
+    const { acceptor, backend, registry, fleet, testDatabase } = await startProbe(mode, async () => {
       started.resolve();
       await new Promise(() => undefined);
     });
@@ -268,7 +232,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('a queue (%s)', (mode) => {
 
 describe('what would harm others', () => {
   test('a ticket that comes early by a clock that runs fast is not looked at in a circle', async () => {
-    const started = await start('redis', async () => undefined);
+    const started = await startProbe('redis', async () => undefined);
     await started.registry.start();
     const { eventId } = await started.acceptor.accept('ada', ask(1, { delayMs: 1_000 }));
     const now = Date.now() + 60_000;
@@ -281,7 +245,7 @@ describe('what would harm others', () => {
 });
 
 test('a ticket that cannot be put back is given out again, and is not a failure', async () => {
-  const { backend, testDatabase } = await start('postgres', async () => undefined);
+  const { backend, testDatabase } = await startProbe('postgres', async () => undefined);
   await testDatabase.pool.query(`
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$;
     CREATE TRIGGER refuse BEFORE UPDATE ON bullmq.job FOR EACH ROW

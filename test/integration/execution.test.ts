@@ -1,83 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { z } from 'zod';
-import { defineEvent } from '../../src/events/definition.js';
-import { defineHandlerFor, failureData, type AttemptContext } from '../../src/execution/handler.js';
-import { exponential, NonRetryableError } from '../../src/execution/retry.js';
+import { NonRetryableError } from '../../src/execution/retry.js';
 import { createRequestQueries } from '../../src/execution/request-queries.js';
-import type { Json } from '../../src/platform/text.js';
-import { Reconciler } from '../../src/dispatch/reconciler.js';
-import { systemClock } from '../../src/platform/clock.js';
-import { createMetrics } from '../../src/platform/metrics.js';
-import { pino } from 'pino';
-import { startCore, type Core, type QueueMode } from '../support/core.js';
-import type { TestDatabase } from '../support/database.js';
+import type { QueueMode } from '../support/core.js';
+import { ask, Chained, Done, startProbe, stopProbes } from '../support/probe.js';
 import { eventually } from '../support/signals.js';
 
-const Asked = defineEvent({
-  type: 'probe.run.requested',
-  aggregateType: 'probe',
-  origin: 'client',
-  data: z.object({ n: z.number() }),
-});
-const Done = defineEvent({
-  type: 'probe.run.completed',
-  aggregateType: 'probe',
-  origin: 'handler',
-  data: z.object({ n: z.number() }),
-});
-const Failed = defineEvent({ type: 'probe.run.failed', aggregateType: 'probe', origin: 'handler', data: failureData });
-const Chained = defineEvent({
-  type: 'probe.echo.requested',
-  aggregateType: 'probe',
-  origin: 'handler',
-  data: z.object({ n: z.number() }),
-});
-const EchoFailed = defineEvent({
-  type: 'probe.echo.failed',
-  aggregateType: 'probe',
-  origin: 'handler',
-  data: failureData,
-});
-
-type Run = (context: AttemptContext<{ n: number }, null>) => Promise<Json | void>;
-
-const probe = (run: Run) =>
-  defineHandlerFor<null>()({
-    on: Asked,
-    emits: [Done, Chained],
-    failure: Failed,
-    retry: { attempts: 3, backoff: exponential({ baseMs: 5, jitter: 0 }) },
-    run,
-  });
-
-const echo = defineHandlerFor<null>()({
-  on: Chained,
-  emits: [],
-  failure: EchoFailed,
-  async run({ event, notify }) {
-    notify.success('probe.echo.completed', { n: event.data.n });
-  },
-});
-
-let core: Core | undefined;
-afterEach(async () => {
-  await core?.stop();
-  core = undefined;
-});
-
-async function start(mode: QueueMode, run: Run, more: { withFastPath?: boolean } = {}) {
-  const started = await startCore<null>({
-    mode,
-    events: [Asked, Done, Failed, Chained, EchoFailed],
-    handlers: [probe(run), echo],
-    services: null,
-    ...more,
-  });
-  core = started as unknown as Core;
-  return started;
-}
-
-const ask = (n = 1, more = {}) => ({ type: 'probe.run.requested', data: { n }, ...more });
+afterEach(stopProbes);
 
 describe.each<QueueMode>(['postgres', 'redis'])('an accepted event (%s)', (mode) => {
   test('is executed, and its result, events and notifications are committed together', async () => {
@@ -87,7 +15,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('an accepted event (%s)', (mode)
       entries,
       database,
       testDatabase,
-    } = await start(mode, async ({ event, step, emit, notify }) => {
+    } = await startProbe(mode, async ({ event, step, emit, notify }) => {
       const doubled = await step('double', async () => event.data.n * 2);
       const sum = await step.transaction('add', async (tx) => {
         const rows = await tx.selectFrom('jobs').select('id').where('id', '=', event.id).execute();
@@ -133,7 +61,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('an accepted event (%s)', (mode)
       acceptor,
       start: run,
       entries,
-    } = await start(mode, async ({ attempt, step, notify }) => {
+    } = await startProbe(mode, async ({ attempt, step, notify }) => {
       await step('first', async () => void ran.push('first'));
       if (attempt === 1) throw new Error('not yet');
       await step('second', async () => void ran.push('second'));
@@ -153,7 +81,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('an accepted event (%s)', (mode)
       entries,
       testDatabase,
       database,
-    } = await start(mode, async () => {
+    } = await startProbe(mode, async () => {
       throw new Error('broken 4711');
     });
     await run();
@@ -181,7 +109,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('an accepted event (%s)', (mode)
       acceptor,
       start: run,
       entries,
-    } = await start(mode, async () => {
+    } = await startProbe(mode, async () => {
       throw new NonRetryableError('probe_not_found', 'There is no such probe.');
     });
     await run();
@@ -199,7 +127,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('an accepted event (%s)', (mode)
       start: run,
       entries,
       testDatabase,
-    } = await start(mode, async ({ notify }) => notify.success('probe.run.completed', {}), {
+    } = await startProbe(mode, async ({ notify }) => notify.success('probe.run.completed', {}), {
       withFastPath: false,
     });
     await run();
@@ -217,7 +145,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('an accepted event (%s)', (mode)
       start: run,
       entries,
       database,
-    } = await start(mode, async ({ notify }) => notify.success('probe.run.completed', {}));
+    } = await startProbe(mode, async ({ notify }) => notify.success('probe.run.completed', {}));
     await run();
     const before = Date.now();
     const { requestId } = await acceptor.accept('ada', ask(1, { delayMs: 300 }));
@@ -240,7 +168,7 @@ describe('the fence', () => {
       start: run,
       testDatabase,
       entries,
-    } = await start('redis', async ({ attempt, step, notify }) => {
+    } = await startProbe('redis', async ({ attempt, step, notify }) => {
       if (attempt === 1) {
         started.resolve();
         await gate.promise;
@@ -269,112 +197,5 @@ describe('the fence', () => {
     const { rows } = await testDatabase.pool.query('SELECT * FROM projects');
     expect(rows).toEqual([]);
     expect(entries.items).toEqual([]);
-  });
-});
-
-describe.each<QueueMode>(['postgres', 'redis'])('a queue that has forgotten its jobs (%s)', (mode) => {
-  test('gets them again, each once, and what it still has is left alone', async () => {
-    const ran: number[] = [];
-    const {
-      acceptor,
-      start: run,
-      entries,
-      backend,
-      fastPath,
-      database,
-      catalogue,
-      testDatabase,
-    } = await start(mode, async ({ event, notify }) => {
-      ran.push(event.data.n);
-      notify.success('probe.run.completed', { n: event.data.n });
-    });
-    for (let n = 1; n <= 3; n++) await acceptor.accept('ada', ask(n));
-    await fastPath.drain();
-    const queue = backend.queue('probe.run.requested');
-    const [kept, ...lost] = await queue.getJobs(['waiting', 'prioritized']);
-    for (const job of lost) await job.remove();
-
-    const reconciler = new Reconciler({
-      pool: database.pool,
-      backend,
-      queues: catalogue.queues,
-      clock: systemClock,
-      logger: pino({ level: 'silent' }),
-      metrics: createMetrics('synap_'),
-      overdueMs: 0,
-    });
-    await reconciler.runOnce();
-    await reconciler.runOnce();
-    const { rows } = await testDatabase.pool.query<{ id: string; generation: number }>(
-      'SELECT id, generation FROM jobs',
-    );
-    expect(rows.filter(({ generation }) => generation === 1).map(({ id }) => `${id}.1`)).toEqual([kept?.id]);
-    expect(rows.filter(({ generation }) => generation === 2)).toHaveLength(2);
-
-    await run();
-    await entries.count(6, 'notifications of three jobs in two rooms');
-    expect(ran.toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
-  });
-});
-
-/** The next `times` times that a job is to become `state`, Postgres answers with `sqlState` instead. Sequences do not roll back. */
-async function refuse(database: TestDatabase, state: string, sqlState: string, times: number): Promise<void> {
-  await database.pool.query(`
-    CREATE SEQUENCE refusals;
-    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      IF NEW.state = '${state}' AND nextval('refusals') <= ${times} THEN
-        RAISE EXCEPTION 'refused' USING ERRCODE = '${sqlState}';
-      END IF;
-      RETURN NEW;
-    END $$;
-    CREATE TRIGGER refuse BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION refuse();`);
-}
-
-describe('an attempt whose end finds Postgres away', () => {
-  test('ends when Postgres is back, without being run again', async () => {
-    let runs = 0;
-    const {
-      acceptor,
-      start: run,
-      entries,
-      testDatabase,
-    } = await start('redis', async ({ notify }) => {
-      runs++;
-      notify.success('probe.run.completed', {});
-    });
-    await refuse(testDatabase, 'completed', '57P01', 3);
-    await run();
-    await acceptor.accept('ada', ask());
-    await entries.count(2, 'notifications');
-    expect(runs).toBe(1);
-  });
-
-  test('is a failure where Postgres refuses what it would store', async () => {
-    const {
-      acceptor,
-      start: run,
-      entries,
-      testDatabase,
-    } = await start('redis', async ({ attempt, notify }) => notify.success('probe.run.completed', { attempt }));
-    await refuse(testDatabase, 'completed', '23514', 1);
-    await run();
-    await acceptor.accept('ada', ask());
-    const [first] = await entries.count(2, 'notifications');
-    expect(first?.notification.data).toEqual({ attempt: 2 });
-    const { rows } = await testDatabase.pool.query('SELECT failures FROM jobs');
-    expect(rows).toEqual([{ failures: 1 }]);
-  });
-
-  test('leaves a job that its own worker takes again, although that worker lives', async () => {
-    const { acceptor, registry, claims, fastPath } = await start('redis', async () => undefined);
-    await registry.start();
-    const { eventId } = await acceptor.accept('ada', ask());
-    await fastPath.drain();
-    expect(await claims.claim(eventId, 1)).toMatchObject({ kind: 'claimed', fence: 1 });
-    expect(await claims.claim(eventId, 1)).toEqual({ kind: 'held' });
-    claims.release(eventId);
-    expect(await claims.claim(eventId, 1)).toMatchObject({ kind: 'claimed', fence: 2 });
-    claims.release(eventId);
   });
 });
