@@ -42,6 +42,7 @@ describe('the configuration', () => {
     ['production without its secrets', { NODE_ENV: 'production' }, ['DATABASE_URL', 'JWT_SECRET']],
     ['a part of the roles without Redis', { SYNAP_ROLES: 'api,worker' }, ['REDIS_URL']],
     ['a role that does not exist', { SYNAP_ROLES: 'api,web' }, ['SYNAP_ROLES']],
+    ['a delay that leaves no time to stop', { SHUTDOWN_DELAY_MS: '30000' }, ['SHUTDOWN_DELAY_MS']],
     ['a pool that is smaller than its minimum', { DB_POOL_MIN: '9', DB_POOL_MAX: '3' }, ['DB_POOL_MIN']],
     ['a concurrency without a number', { QUEUE_CONCURRENCY: 'note.creation.requested' }, ['QUEUE_CONCURRENCY']],
     ['a window without a unit that exists', { RATE_LIMIT_WINDOW: '1 fortnight' }, ['RATE_LIMIT_WINDOW']],

@@ -95,6 +95,7 @@ const variables = z.object({
     .regex(/^[A-Za-z0-9_-]{1,32}$/)
     .default('synap'),
   SHUTDOWN_TIMEOUT_MS: count(1_000, 600_000).default(30_000),
+  SHUTDOWN_DELAY_MS: count(0, 60_000).default(0),
   SYNAP_DIR: z.string().default('.synap'),
 });
 
@@ -131,6 +132,8 @@ function rulesBetween(v: Variables): Fault[] {
   require('JWT_SECRET', inProduction, 'is required in production');
   require('REDIS_URL', v.SYNAP_ROLES.length <
     roles.length, 'is required where SYNAP_ROLES names only a part of the roles');
+  if (v.SHUTDOWN_DELAY_MS >= v.SHUTDOWN_TIMEOUT_MS)
+    faults.push({ path: 'SHUTDOWN_DELAY_MS', message: 'must be less than SHUTDOWN_TIMEOUT_MS' });
   if (v.DB_POOL_MIN > v.DB_POOL_MAX) faults.push({ path: 'DB_POOL_MIN', message: 'must not exceed DB_POOL_MAX' });
   return faults;
 }
@@ -174,6 +177,8 @@ function shape(v: Variables) {
     assistant: { apiKey: v.ANTHROPIC_API_KEY, baseUrl: v.ANTHROPIC_BASE_URL, model: v.ANTHROPIC_MODEL },
     queues: { prefix: v.QUEUE_PREFIX, concurrency: v.WORKER_CONCURRENCY, concurrencyByType: v.QUEUE_CONCURRENCY },
     shutdownTimeoutMs: v.SHUTDOWN_TIMEOUT_MS,
+    /** Between failing readiness and closing the door: as long as a balancer takes to notice. Part of the timeout. */
+    shutdownDelayMs: v.SHUTDOWN_DELAY_MS,
     directory: v.SYNAP_DIR,
   };
 }

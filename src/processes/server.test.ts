@@ -34,4 +34,4 @@ test('closing lets the last answer out and then ends its connection, however bus
   finish();
   expect(await text(await answer)).toBe('last');
   await closed;
-});
+}, 2_000);

@@ -22,8 +22,11 @@ export async function listen(port: number, host: string): Promise<ListeningServe
   let listener: RequestListener = (req, res) => void early.push(() => listener(req, res));
   let isClosing = false;
   const server = createServer((req, res) => {
-    // Or a busy connection would be used again and again, and closing would wait for it.
+    // Or closing would wait for a connection that is busy now and kept alive after.
     if (isClosing) res.setHeader('Connection', 'close');
+    res.once('close', () => {
+      if (isClosing) server.closeIdleConnections();
+    });
     listener(req, res);
   });
   server.listen(port, host);

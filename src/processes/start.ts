@@ -84,4 +84,11 @@ async function startRoles(node: SynapNode): Promise<void> {
   if (has.has('realtime')) startRealtime(node);
   if (has.has('dispatcher')) startDispatcher(node);
   if (has.has('worker')) await startWorker(node);
+  if (has.has('api') || has.has('realtime')) keepServingAtFirst(node);
+}
+
+/** Registered last, so first when it stops: readiness fails already, and whoever has not noticed yet is still served. */
+function keepServingAtFirst({ config, clock, lifecycle }: SynapNode): void {
+  if (config.shutdownDelayMs === 0) return;
+  lifecycle.onStop('delay', () => new Promise<void>((resolve) => void clock.after(config.shutdownDelayMs, resolve)));
 }

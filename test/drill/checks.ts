@@ -151,7 +151,10 @@ function killed(service: string) {
 
 /** Every container of Synap anew, in halves. */
 async function upgraded({ access, user, stack }: Drill): Promise<string> {
-  return report(await underLoad(access, user, () => stack.upgrade()));
+  const load = await underLoad(access, user, () => stack.upgrade());
+  const seen = report(load);
+  expect(load.retried === 0, `an upgrade must not be noticed: ${seen}`);
+  return seen;
 }
 
 /** What `docker compose up` does to a change: both replicas at once are stopped and made anew. */

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export const project = 'synap-drill';
+const project = 'synap-drill';
 /** Nothing listens beyond this machine, and beside whatever else it serves. */
 const ports = { http: '18080', https: '18443' };
 export const site = `https://localhost:${ports.https}`;
