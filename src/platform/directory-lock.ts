@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { SynapError } from './errors.js';
+import { newId } from './ids.js';
 
 const run = promisify(execFile);
 
@@ -31,7 +32,7 @@ export async function acquireDirectoryLock(file: string): Promise<DirectoryLock>
 
 async function create(file: string, content: string): Promise<boolean> {
   // Linked into place whole: nobody can read a lock that is not written yet.
-  const draft = `${file}.${process.pid}`;
+  const draft = `${file}.${newId()}`;
   await writeFile(draft, content, { mode: 0o644 });
   try {
     await link(draft, file);
@@ -44,17 +45,32 @@ async function create(file: string, content: string): Promise<boolean> {
   }
 }
 
-/** Takes a dead holder's lock away, unless another starting process was faster and the file is that one's by now. */
+/** A discard takes milliseconds; a guard that is older was left by a process that died in the middle of one. */
+const longestDiscardMs = 5_000;
+
+/**
+ * Takes a dead holder's lock away. One at a time, behind a guard: only who discards removes a lock that is not its own, so
+ * what is read behind the guard is still what is removed.
+ */
 async function discard(file: string, deadHolder: string): Promise<void> {
-  const aside = `${file}.${process.pid}.old`;
+  const guard = `${file}.discard`;
   try {
-    await rename(file, aside);
-    if ((await read(aside)) !== deadHolder) await link(aside, file);
+    await mkdir(guard);
   } catch (thrown) {
-    if (!['ENOENT', 'EEXIST'].includes(codeOf(thrown))) throw thrown;
-  } finally {
-    await rm(aside, { force: true });
+    if (codeOf(thrown) !== 'EEXIST') throw thrown;
+    return removeOldGuard(guard);
   }
+  try {
+    if ((await read(file)) === deadHolder) await rm(file, { force: true });
+  } finally {
+    await rm(guard, { force: true, recursive: true });
+  }
+}
+
+async function removeOldGuard(guard: string): Promise<void> {
+  const made = await stat(guard).catch(() => undefined);
+  if (made !== undefined && Date.now() - made.mtimeMs > longestDiscardMs)
+    await rm(guard, { force: true, recursive: true });
 }
 
 async function releaseOwn(file: string, mine: string): Promise<void> {
@@ -88,10 +104,10 @@ async function describeProcess(pid: number): Promise<string | undefined> {
 /** Ticks since boot, and which boot. */
 async function readStartTime(pid: number): Promise<string | undefined> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    const status = await readFile(`/proc/${pid}/stat`, 'utf8');
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
     // The second field is the command in brackets and may hold spaces; what follows it is regular, state first.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const fields = status.slice(status.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' ? undefined : `${fields[19] ?? ''} ${boot.trim()}`;
   } catch {
     return undefined;
