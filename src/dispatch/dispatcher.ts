@@ -1,4 +1,5 @@
 import type { Clock } from '../platform/clock.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import { Periodic } from '../platform/periodic.js';
@@ -54,7 +55,9 @@ export class Dispatcher {
   /** Enqueue first, delete second: dying between the two means a second, harmless add and never a lost job. */
   async #dispatch(queue: string, batch: readonly Runnable[]): Promise<void> {
     const { backend, outbox, metrics } = this.#options;
+    reachFaultPoint('dispatcher.leased');
     await backend.enqueue(queue, batch);
+    reachFaultPoint('dispatcher.enqueued');
     await outbox.remove(batch);
     metrics.outboxDispatched.inc({ path: 'dispatcher' }, batch.length);
   }

@@ -1,5 +1,6 @@
 import type { Clock } from '../platform/clock.js';
 import { toError } from '../platform/errors.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { QueueBackend } from '../queues/backend.js';
@@ -74,6 +75,7 @@ export class FastPath {
     const cancel = clock.after(enqueueTimeoutMs, () => late.reject(new Error('the queue store does not answer')));
     try {
       await Promise.race([backend.enqueue(queue, batch), late.promise]);
+      reachFaultPoint('fast-path.enqueued');
       metrics.outboxDispatched.inc({ path: 'fast' }, batch.length);
       this.#dispatched.push(...batch);
       this.#removing ??= this.#removeDispatched();

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Clock } from '../platform/clock.js';
 import { runStatement, type Statement } from '../platform/database.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import { Periodic } from '../platform/periodic.js';
@@ -28,7 +29,7 @@ const findOverdue: Statement = {
   name: 'reconciler-overdue',
   text: `
   SELECT j.id, j.queue, j.generation FROM jobs j
-  WHERE j."finishedAt" IS NULL AND j.id > $1 AND j.queue = ANY($2) AND j."runAt" < now() - $3 * interval '1 millisecond'
+  WHERE j."finishedAt" IS NULL AND j."isReleased" AND j.id > $1 AND j.queue = ANY($2) AND j."runAt" < now() - $3 * interval '1 millisecond'
     AND NOT (j.state = 'running' AND ${isHeldByLiveWorker('j')})
     AND NOT EXISTS (SELECT FROM outbox o WHERE o."jobId" = j.id)
   ORDER BY j.id LIMIT ${pageSize}`,
@@ -86,8 +87,10 @@ export class Reconciler {
     const overdue = await runStatement<OverdueRow>(pool, findOverdue, [this.#cursor, queues, overdueMs]);
     const lost = await this.#missing(overdue);
     if (lost.length > 0) {
+      reachFaultPoint('reconciler.found');
       const ids = lost.map(({ id }) => id);
       const again = await runStatement(pool, dispatchAgain, [ids, lost.map(({ generation }) => generation)]);
+      reachFaultPoint('reconciler.dispatched');
       metrics.outboxDispatched.inc({ path: 'reconciler' }, again.length);
       logger.warn({ jobs: again.length }, 'jobs were missing in their queues and are dispatched again');
     }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Statement } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import { roughSize } from '../platform/rough-size.js';
 import type { Runnable } from '../queues/ticket.js';
 import type { EventDraft } from './synap-event.js';
@@ -140,6 +141,7 @@ export class EventStore {
   async #append(items: readonly Append[]): Promise<Result[]> {
     const { first, repeated } = splitRepeated(items);
     const rows = await runStatement<{ id: string }>(this.#pool, append, [JSON.stringify(first)]);
+    if (rows.length > 0) reachFaultPoint('append.committed');
     const appended = new Set(rows.map(({ id }) => id));
     const won = first.filter(({ id }) => appended.has(id));
     this.#onRunnable(won.filter(({ handled }) => handled).map(toRunnable));

@@ -2,6 +2,7 @@ import { CompiledQuery, sql, type Selectable } from 'kysely';
 import { recordAct } from '../platform/audit.js';
 import { isConnectionLoss, unavailable, type Database, type DB, type Sql } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Runnable } from '../queues/ticket.js';
 import {
   notificationColumns,
@@ -85,6 +86,7 @@ export class JobAdministration {
       });
       return next;
     });
+    reachFaultPoint('replay.committed');
     this.#onRunnable([runnable]);
   }
 

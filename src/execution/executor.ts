@@ -1,6 +1,7 @@
 import type { Clock, Random } from '../platform/clock.js';
 import { withContext } from '../platform/context.js';
 import type { Database } from '../platform/database.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Json } from '../platform/text.js';
@@ -88,6 +89,7 @@ export class Executor<Services> {
         // By the database's clock. Where this process' runs fast its time is past already, and it would circle.
         return { kind: 'later', runAt: Math.max(refusal.runAt, this.#options.clock.now() + earlyDelayMs) };
       case 'held':
+      case 'isolate':
         return { kind: 'later', runAt: this.#options.clock.now() + heldDelayMs };
     }
   }
@@ -105,6 +107,7 @@ export class Executor<Services> {
       startedAt: clock.now(),
     };
     const { outcome, finished } = await this.#finish(attempt, await this.#run(attempt));
+    reachFaultPoint('finish.published');
     this.#report(attempt, outcome, finished);
     return this.#dispose(outcome, finished);
   }

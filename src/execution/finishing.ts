@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Statement } from '../platform/database.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import { roughSize } from '../platform/rough-size.js';
 import type { Json } from '../platform/text.js';
 import { jobCtes, longestQueueDelayMs, toRunnable } from '../events/store.js';
@@ -68,7 +69,11 @@ const finish: Statement = {
       "lastError" = COALESCE(i.failure, j."lastError"),
       result = i.result
     FROM input i JOIN held h ON h.id = i."jobId" WHERE j.id = i."jobId"
-    RETURNING j.id, j.queue, j."userId", j.priority, j.generation, j.fence, j.failures, j."runAt", i.state AS "endState", i."delayMs", i.failure
+    RETURNING j.id, j.queue, j."userId", j.priority, j.generation, j.fence, j.failures, j."runAt", j.lane, i.state AS "endState", i."delayMs", i.failure
+  ),
+  failed AS (
+    INSERT INTO failed_attempts ("jobId", attempt, error) SELECT id, fence, failure FROM finished WHERE failure IS NOT NULL
+    ON CONFLICT DO NOTHING
   ),
   requeued AS (
     INSERT INTO outbox ("jobId", queue, "userId", priority, generation, "runAt", "claimedUntil")
@@ -142,11 +147,14 @@ export class Finishing {
       events.map((event) => ({ jobId, ...event, runAt: null })),
     );
     const jobs = items.map(({ emitted: _events, notifications: _rows, ...job }) => job);
+    reachFaultPoint('finish.starting');
     const [row] = await runStatement<FinishRow>(this.#options.pool, finish, [
       JSON.stringify(jobs),
       JSON.stringify(emitted),
       JSON.stringify(notifications.map((notification, ord) => ({ ...notification, ord }))),
     ]);
+    reachFaultPoint('finish.committed');
+    if (items.some(({ state }) => state === 'dead')) reachFaultPoint('finish.dead-committed');
     const finished = new Map((row?.finished ?? []).map((job) => [job.id, job]));
     this.#options.publisher.publish(toCommittedEntries(notifications, row?.entered ?? []));
     this.#options.onRunnable(emitted.filter(({ jobId, handled }) => handled && finished.has(jobId)).map(toRunnable));

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Sql } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import { findUnstorable, type Json } from '../platform/text.js';
 import {
   notificationColumns,
@@ -56,8 +57,11 @@ export class Steps {
   ): Promise<T> {
     const known = this.#begin(name);
     if (known !== undefined) return known.output as T;
+    reachFaultPoint('step.starting');
     const output = toOutput(name, await fn({ idempotencyKey: `${this.#options.job.id}:${name}` }));
+    reachFaultPoint('step.acted');
     const recorded = (await this.#insert(this.#options.sql, name, output)) ? output : await this.#explainRefusal(name);
+    reachFaultPoint('step.recorded');
     return (recorded ?? undefined) as T;
   }
 
@@ -65,11 +69,13 @@ export class Steps {
     const known = this.#begin(name);
     if (known !== undefined) return known.output as T;
     try {
-      return await this.#options.sql.transaction().execute(async (tx) => {
+      const committed = await this.#options.sql.transaction().execute(async (tx) => {
         const output = toOutput(name, await fn(tx));
         if (!(await this.#insert(tx, name, output))) throw new RecordRefused();
         return (output ?? undefined) as T;
       });
+      reachFaultPoint('step.committed');
+      return committed;
     } catch (thrown) {
       if (thrown instanceof RecordRefused) return (await this.#explainRefusal(name)) as T;
       throw thrown;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SynapError, type Fault } from './errors.js';
+import { parseFault } from './fault-points.js';
 
 const roles = ['api', 'dispatcher', 'worker', 'realtime'] as const;
 
@@ -94,6 +95,18 @@ const variables = z.object({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,32}$/)
     .default('synap'),
+  /** Jobs of one queue that lie in its store at a time; the rest of a backlog waits in Postgres. */
+  QUEUE_WINDOW: count(10, 1_000_000).default(10_000),
+  WATCHDOG_TIMEOUT_MS: count(1_000, 600_000).default(15_000),
+  ISOLATED_MEMORY_MB: count(64, 1_000_000).default(1_024),
+  IDEMPOTENCY_TTL: duration.default(24 * 3_600_000),
+  RETENTION_JOBS: duration.default(30 * 86_400_000),
+  RETENTION_NOTIFICATIONS: duration.default(30 * 86_400_000),
+  /** Unset: events are kept for ever. */
+  RETENTION_EVENTS: duration.optional(),
+  DB_QUERY_TIMEOUT_MS: count(100, 600_000).default(10_000),
+  /** For the fault tests alone; see src/platform/fault-points.ts. */
+  FAULT_POINT: z.string().optional(),
   SHUTDOWN_TIMEOUT_MS: count(1_000, 600_000).default(30_000),
   SHUTDOWN_DELAY_MS: count(0, 60_000).default(0),
   SYNAP_DIR: z.string().default('.synap'),
@@ -134,6 +147,8 @@ function rulesBetween(v: Variables): Fault[] {
     roles.length, 'is required where SYNAP_ROLES names only a part of the roles');
   if (v.SHUTDOWN_DELAY_MS >= v.SHUTDOWN_TIMEOUT_MS)
     faults.push({ path: 'SHUTDOWN_DELAY_MS', message: 'must be less than SHUTDOWN_TIMEOUT_MS' });
+  if (v.FAULT_POINT !== undefined && (v.NODE_ENV !== 'test' || parseFault(v.FAULT_POINT) === undefined))
+    faults.push({ path: 'FAULT_POINT', message: 'is for tests, and must read point:action or point:action@n' });
   if (v.DB_POOL_MIN > v.DB_POOL_MAX) faults.push({ path: 'DB_POOL_MIN', message: 'must not exceed DB_POOL_MAX' });
   return faults;
 }
@@ -164,7 +179,13 @@ function shape(v: Variables) {
       prefix: v.METRICS_PREFIX,
     },
     log: { level: v.LOG_LEVEL, pretty: v.PINO_PRETTY ?? !isProduction, hasColour: v.NO_COLOR === undefined },
-    database: { url: v.DATABASE_URL, poolMin: v.DB_POOL_MIN, poolMax: v.DB_POOL_MAX, idleTimeoutMs: v.DB_IDLE_TIMEOUT },
+    database: {
+      url: v.DATABASE_URL,
+      poolMin: v.DB_POOL_MIN,
+      poolMax: v.DB_POOL_MAX,
+      idleTimeoutMs: v.DB_IDLE_TIMEOUT,
+      queryTimeoutMs: v.DB_QUERY_TIMEOUT_MS,
+    },
     redis: { url: v.REDIS_URL },
     auth: {
       jwtSecret: v.JWT_SECRET,
@@ -175,7 +196,20 @@ function shape(v: Variables) {
     rateLimit: { max: v.RATE_LIMIT_MAX, windowMs: v.RATE_LIMIT_WINDOW, banMs: v.RATE_LIMIT_BAN_DURATION * 1_000 },
     storage: { provider: v.STORAGE_PROVIDER, directory: v.STORAGE_DIR ?? `${v.SYNAP_DIR}/storage` },
     assistant: { apiKey: v.ANTHROPIC_API_KEY, baseUrl: v.ANTHROPIC_BASE_URL, model: v.ANTHROPIC_MODEL },
-    queues: { prefix: v.QUEUE_PREFIX, concurrency: v.WORKER_CONCURRENCY, concurrencyByType: v.QUEUE_CONCURRENCY },
+    queues: {
+      prefix: v.QUEUE_PREFIX,
+      concurrency: v.WORKER_CONCURRENCY,
+      concurrencyByType: v.QUEUE_CONCURRENCY,
+      window: v.QUEUE_WINDOW,
+    },
+    worker: { watchdogTimeoutMs: v.WATCHDOG_TIMEOUT_MS, isolatedMemoryMb: v.ISOLATED_MEMORY_MB },
+    retention: {
+      idempotencyKeysMs: v.IDEMPOTENCY_TTL,
+      jobsMs: v.RETENTION_JOBS,
+      notificationsMs: v.RETENTION_NOTIFICATIONS,
+      eventsMs: v.RETENTION_EVENTS,
+    },
+    fault: v.FAULT_POINT === undefined ? undefined : parseFault(v.FAULT_POINT),
     shutdownTimeoutMs: v.SHUTDOWN_TIMEOUT_MS,
     /** Between failing readiness and closing the door: as long as a balancer takes to notice. Part of the timeout. */
     shutdownDelayMs: v.SHUTDOWN_DELAY_MS,

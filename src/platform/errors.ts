@@ -14,6 +14,7 @@ export const errorCatalogue = {
   event_id_taken: { status: 409, title: 'This event id is taken' },
   already_exists: { status: 409, title: 'Already exists' },
   job_state_conflict: { status: 409, title: 'The job is not in a state that allows this' },
+  replay_limit_reached: { status: 409, title: 'This job has been replayed too often' },
   payload_too_large: { status: 413, title: 'The payload is too large' },
   unsupported_media_type: { status: 415, title: 'The content type is not supported' },
   unknown_event_type: { status: 422, title: 'There is no such event type' },
@@ -29,6 +30,7 @@ export const errorCatalogue = {
   // Inside an attempt; these reach dead letters and logs.
   fence_lost: { status: 500, title: 'Another attempt has taken over this job' },
   non_retryable: { status: 500, title: 'Retrying cannot help' },
+  step_timeout: { status: 500, title: 'A step of the attempt took too long' },
   attempt_timeout: { status: 500, title: 'The attempt took too long' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

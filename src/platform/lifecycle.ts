@@ -1,5 +1,6 @@
 import type { Clock } from './clock.js';
 import { toError } from './errors.js';
+import { reachFaultPoint } from './fault-points.js';
 import type { Logger } from './logger.js';
 
 interface Closer {
@@ -40,6 +41,7 @@ export class Lifecycle {
 
   async #stop(deadline: number): Promise<boolean> {
     let clean = true;
+    reachFaultPoint('close.draining');
     for (const closer of this.#closers.toReversed()) {
       const closed = await this.#closeBefore(deadline, closer);
       clean &&= closed;

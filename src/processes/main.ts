@@ -1,42 +1,4 @@
-import { systemClock } from '../platform/clock.js';
-import { readConfig, type Config } from '../platform/config.js';
-import { SynapError, toError } from '../platform/errors.js';
-import { Lifecycle } from '../platform/lifecycle.js';
-import { createLogger, type Logger } from '../platform/logger.js';
-import { start } from './start.js';
+import { features } from '../features/index.js';
+import { runProgram } from './program.js';
 
-/** One process of Synap: the roles that SYNAP_ROLES names, all of them by default. */
-async function main(): Promise<void> {
-  const config = readConfig(process.env);
-  const logger = createLogger(config.log, { roles: config.roles });
-  const lifecycle = new Lifecycle(systemClock, logger);
-  stopOnSignals(lifecycle, config, logger);
-  try {
-    await start(config, lifecycle, logger);
-  } catch (thrown) {
-    await lifecycle.stop(config.shutdownTimeoutMs);
-    throw thrown;
-  }
-}
-
-function stopOnSignals(lifecycle: Lifecycle, config: Config, logger: Logger): void {
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (lifecycle.draining) process.exit(1);
-    logger.info({ signal }, 'stopping');
-    void lifecycle.stop(config.shutdownTimeoutMs).then((clean) => {
-      logger.info({ clean }, 'stopped');
-      process.exit(clean ? 0 : 1);
-    });
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-}
-
-try {
-  await main();
-} catch (thrown) {
-  const error = toError(thrown);
-  const message = error instanceof SynapError ? (error.publicMessage ?? error.message) : (error.stack ?? error.message);
-  process.stderr.write(`synap: cannot start: ${message}\n`);
-  process.exit(1);
-}
+await runProgram(features);

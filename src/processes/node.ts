@@ -2,7 +2,7 @@ import { FastPath } from '../dispatch/fast-path.js';
 import { Outbox } from '../dispatch/outbox.js';
 import { EventCatalogue } from '../events/catalogue.js';
 import { Handlers } from '../execution/handlers.js';
-import { features } from '../features/index.js';
+import type { Feature } from '../features/feature.js';
 import { poolGauge } from '../operations/gauges.js';
 import { systemClock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
@@ -29,13 +29,14 @@ export interface NodeOptions {
   readonly logger: Logger;
   readonly lifecycle: Lifecycle;
   readonly http: ListeningServer;
+  readonly features: readonly Feature[];
 }
 
 export type SynapNode = ReturnType<typeof createNode>;
 
 /** What every process has, whatever its roles. The roles take what they need from here; nothing in here is started. */
 export function createNode(options: NodeOptions) {
-  const { config, databaseUrl, jwtSecret, logger, lifecycle } = options;
+  const { config, databaseUrl, jwtSecret, logger, lifecycle, features } = options;
   const clock = systemClock;
   const metrics = createMetrics(config.metrics.prefix);
   const catalogue = new EventCatalogue(

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../platform/clock.js';
+import type { Feature } from '../features/feature.js';
 import type { Config } from '../platform/config.js';
 import { acquireDeploymentLock } from '../platform/deployment-lock.js';
 import { SynapError, toError } from '../platform/errors.js';
@@ -23,14 +24,19 @@ import { startWorker } from './worker.js';
 const migrationsDir = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../prisma/migrations');
 
 /** The process from its port to its roles; `lifecycle` has all that was started, also where this throws. */
-export async function start(given: Config, lifecycle: Lifecycle, logger: Logger): Promise<void> {
+export async function start(
+  given: Config,
+  features: readonly Feature[],
+  lifecycle: Lifecycle,
+  logger: Logger,
+): Promise<void> {
   const http = await listen(given.http.port, given.http.host);
   lifecycle.onStop('http', () => http.close());
   const provisions = await provision(given, http.port, lifecycle, logger);
   const { config } = provisions;
 
   await prepareDatabase(provisions, lifecycle, logger);
-  const node = createNode({ ...provisions, logger, lifecycle, http });
+  const node = createNode({ ...provisions, features, logger, lifecycle, http });
   await startInternalServer(node);
   await startRoles(node);
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../platform/clock.js';
+import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import { Conflation } from './conflation.js';
@@ -88,7 +89,9 @@ export class OrderedPublisher implements Publisher {
 
   async #send(batches: readonly RoomBatch[]): Promise<void> {
     const startedAt = this.#deps.clock.now();
+    reachFaultPoint('publish.starting');
     const stopped = await this.#try(batches, startedAt);
+    reachFaultPoint('publish.published');
     const patient = stopped.filter(({ result }) => result.top !== undefined).map(({ batch }) => batch);
     for (const { batch, result } of stopped) if (result.top === undefined) this.#pumpFor(batch, 'cold');
     if (patient.length === 0) return;

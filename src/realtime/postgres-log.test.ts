@@ -12,7 +12,11 @@ let log: NotificationLog;
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
   const { url } = testDatabase;
-  database = createDatabase(url, { url, poolMin: 0, poolMax: 10, idleTimeoutMs: 10_000 }, silent);
+  database = createDatabase(
+    url,
+    { url, poolMin: 0, poolMax: 10, idleTimeoutMs: 10_000, queryTimeoutMs: 10_000 },
+    silent,
+  );
   log = new NotificationLog(database);
 });
 afterAll(async () => {

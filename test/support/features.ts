@@ -38,7 +38,7 @@ export async function startFeatures(options: FeatureTestOptions = {}): Promise<F
   const directory = await mkdtemp(path.join(tmpdir(), 'synap-storage-'));
   const database = createDatabase(
     testDatabase.url,
-    { url: undefined, poolMin: 0, poolMax: 5, idleTimeoutMs: 1_000 },
+    { url: undefined, poolMin: 0, poolMax: 5, idleTimeoutMs: 1_000, queryTimeoutMs: 10_000 },
     pino({ level: 'silent' }),
   );
   const storage = new LocalStorage(directory);

@@ -46,7 +46,7 @@ export async function startRealtimeNode(options: NodeOptions) {
   const { databaseUrl, redisUrl, prefix = 'synap', clock = systemClock } = options;
   const database = createDatabase(
     databaseUrl,
-    { url: databaseUrl, poolMin: 0, poolMax: 5, idleTimeoutMs: 10_000 },
+    { url: databaseUrl, poolMin: 0, poolMax: 5, idleTimeoutMs: 10_000, queryTimeoutMs: 10_000 },
     silent,
   );
   const redises: Redis[] = [];
