@@ -1,5 +1,5 @@
 /** A worker whose last heartbeat is older, by the database's clock, holds nothing any more. */
-const workerTimeoutMs = 10_000;
+export const workerTimeoutMs = 10_000;
 
 /** SQL: whether the worker of the job row `job` still sends heartbeats. */
 export const isHeldByLiveWorker = (job: string): string => `EXISTS (

@@ -29,6 +29,7 @@ export type FaultPoint =
   | 'reconciler.found'
   | 'reconciler.dispatched'
   | 'generation.dispatched'
+  | 'dead-workers.dispatched'
   | 'lane.ended'
   | 'schedule.appended'
   | 'bulk.acted'

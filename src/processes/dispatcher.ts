@@ -1,3 +1,4 @@
+import { DeadWorkers } from '../dispatch/dead-workers.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import { Reconciler } from '../dispatch/reconciler.js';
 import { queueGauge } from '../operations/gauges.js';
@@ -17,6 +18,10 @@ export function startDispatcher(node: SynapNode): void {
   const reconciler = new Reconciler({ pool: database.pool, backend, queues, clock, logger, metrics });
   reconciler.start();
   lifecycle.onStop('reconciler', () => reconciler.stop());
+
+  const deadWorkers = new DeadWorkers({ pool: database.pool, clock, logger, metrics });
+  deadWorkers.start();
+  lifecycle.onStop('dead workers', () => deadWorkers.stop());
 
   const sweeper = new Sweeper({ log, publisher, clock, logger });
   sweeper.start();
