@@ -216,3 +216,9 @@ function shape(v: Variables) {
     directory: v.SYNAP_DIR,
   };
 }
+
+/** Where `synap/testing` makes its databases; undefined: a Postgres of its own. */
+export function readTestDatabaseUrl(environment: Readonly<Record<string, string | undefined>>): string | undefined {
+  const url = environment['TEST_DATABASE_URL'];
+  return url === '' ? undefined : url;
+}

@@ -34,7 +34,7 @@ export default async function globalSetup({ rootDir }) {
     cleanUp.push(postgres.stop);
     process.env.TEST_DATABASE_URL = postgres.databaseUrl;
   }
-  const { prepareTemplate } = await import('./template-database.ts');
+  const { prepareTemplate } = await fromDist('testing/template-database.js');
   const { applyMigrations } = await fromDist('platform/migrate.js');
   const migrationsDir = path.join(rootDir, 'prisma/migrations');
   process.env.SYNAP_TEST_TEMPLATE = await prepareTemplate({
