@@ -1,17 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { startAnthropic, type AnthropicServer, type Reply } from '../../../test/support/anthropic.js';
-import { startFeatures, type FeatureTest } from '../../../test/support/features.js';
+import { startTestKit, type Run, type TestKit } from '../../testing/index.js';
+
 import { AnthropicAssistant } from './anthropic-assistant.js';
 import { ConversationMessageSent } from './events.js';
 import { answerIdOf, type MessageView } from './projection.js';
 
-let kit: FeatureTest;
+let kit: TestKit;
 let claude: AnthropicServer;
 
 beforeAll(async () => {
   claude = await startAnthropic();
-  kit = await startFeatures({
-    assistant: () => new AnthropicAssistant({ apiKey: 'sk-test', baseUrl: claude.url, model: 'claude-test' }),
+  kit = await startTestKit({
+    services: { assistant: new AnthropicAssistant({ apiKey: 'sk-test', baseUrl: claude.url, model: 'claude-test' }) },
   });
 });
 beforeEach(() => {
@@ -24,8 +25,9 @@ afterAll(async () => {
 });
 
 const answer = (...pieces: string[]): Reply => ({ kind: 'answer', pieces });
+const sent = (data: object) => ({ type: 'conversation.message.sent', data });
 const send = (userId: string, data: object, more: { eventId?: string } = {}) =>
-  kit.attempts.run(userId, { type: 'conversation.message.sent', data, ...more });
+  kit.run(userId, { ...sent(data), ...more });
 
 async function messages(userId: string, threadId: string, query: object = {}) {
   return (await kit.read(userId, '/v1/conversations/:threadId/messages', { params: { threadId }, query })) as
@@ -36,9 +38,10 @@ async function messages(userId: string, threadId: string, query: object = {}) {
 describe('a message', () => {
   test('begins a thread, is answered, and tells all that a page needs', async () => {
     claude.replies.push(answer('Forty-', 'two.'));
-    const { eventId, aggregateId: threadId, last } = await send('alice', { content: 'What is the answer?\nThink.' });
+    const run = await send('alice', { content: 'What is the answer?\nThink.' });
+    const { eventId, aggregateId: threadId, last } = run;
     expect(last).toMatchObject({ type: 'conversation.response.generated', status: 'success' });
-    expect(last.data).toMatchObject({
+    expect(last?.data).toMatchObject({
       threadId,
       userMessageId: eventId,
       response: 'Forty-two.',
@@ -50,8 +53,8 @@ describe('a message', () => {
       ['assistant', 'Forty-two.'],
       ['user', 'What is the answer?\nThink.'],
     ]);
-    expect(last.data).toMatchObject({ assistantMessageId: page?.items[0]?.id, createdAt: page?.items[0]?.createdAt });
-    expect(await kit.attempts.caused(eventId)).toMatchObject([
+    expect(last?.data).toMatchObject({ assistantMessageId: page?.items[0]?.id, createdAt: page?.items[0]?.createdAt });
+    expect(run.emitted).toMatchObject([
       { type: 'conversation.response.generated', data: { threadId, userMessageId: eventId, response: 'Forty-two.' } },
     ]);
     expect(await kit.read('alice', '/v1/conversations')).toMatchObject({
@@ -61,20 +64,14 @@ describe('a message', () => {
 
   test('is shown to the user’s other pages before its answer, which streams', async () => {
     claude.replies.push(answer('one ', 'two'));
-    const [heard, streamed] = [kit.attempts.notifications.length, kit.attempts.ephemeral.length];
-    const { eventId, aggregateId: threadId } = await send('alice', { content: 'Count' });
-    expect(kit.attempts.notifications[heard]).toMatchObject({
+    const run = await send('alice', { content: 'Count' });
+    const { eventId, aggregateId: threadId } = run;
+    expect(run.notifications[0]).toMatchObject({
       type: 'conversation.message.received',
       status: 'pending',
       data: { threadId, userMessageId: eventId, content: 'Count', threadTitle: 'Count' },
     });
-    const deltas = kit.attempts.ephemeral
-      .slice(streamed)
-      .flatMap((frame) => (frame.event === 'delta' ? [frame.payload] : []));
-    expect(deltas.map(({ offset, text }) => [offset, text])).toEqual([
-      [0, 'one '],
-      [4, 'two'],
-    ]);
+    expect(run.streamed).toEqual(['one ', 'two']);
   });
 
   test('goes on with a thread, and the assistant hears what was said before', async () => {
@@ -121,8 +118,8 @@ describe('a message', () => {
       ['bob', threadId],
       ['alice', 'unknown'],
     ] as const) {
-      const { last, disposal } = await send(userId, { threadId: thread, content: 'Let me in' });
-      expect(disposal.kind).toBe('failed');
+      const { last, outcome } = await send(userId, { threadId: thread, content: 'Let me in' });
+      expect(outcome).toBe('dead');
       expect(last).toMatchObject({
         type: 'conversation.message.failed',
         status: 'error',
@@ -160,8 +157,8 @@ describe('an assistant that fails', () => {
 
   test('for good leaves the question, and tells why', async () => {
     claude.replies.push({ kind: 'status', status: 401, type: 'authentication_error' });
-    const { aggregateId: threadId, last, disposal } = await send('carol', { content: 'Anybody?' });
-    expect(disposal.kind).toBe('failed');
+    const { aggregateId: threadId, last, outcome } = await send('carol', { content: 'Anybody?' });
+    expect(outcome).toBe('dead');
     expect(last).toMatchObject({
       type: 'conversation.message.failed',
       error: { code: 'assistant_not_configured', message: expect.stringContaining('ANTHROPIC_API_KEY') as unknown },
@@ -171,23 +168,31 @@ describe('an assistant that fails', () => {
 
   test('with Retry-After is waited for', async () => {
     claude.replies.push({ kind: 'status', status: 429, type: 'rate_limit_error', headers: { 'retry-after': '30' } });
-    const { eventId } = await kit.attempts.accept('carol', {
-      type: 'conversation.message.sent',
-      data: { content: 'Busy?' },
-    });
-    const before = Date.now();
-    const disposal = await kit.attempts.attempt(eventId);
-    expect(disposal).toMatchObject({ kind: 'later' });
-    expect('runAt' in disposal ? disposal.runAt - before : 0).toBeGreaterThan(29_000);
+    const { eventId } = await kit.accept('carol', sent({ content: 'Busy?' }));
+    const { outcome, waitMs } = await kit.attempt(eventId);
+    expect(outcome).toBe('retry');
+    expect(waitMs).toBeGreaterThan(29_000);
   });
 
   test('is answered anew by a restart, in place of the old answer', async () => {
     claude.replies.push(answer('Old'), answer('New'));
-    const { eventId, aggregateId: threadId } = await send('dora', { content: 'Again' });
-    await kit.attempts.restart(eventId);
+    const died = await kit.run('dora', sent({ content: 'Again' }), { dieAfter: 'append-assistant-message' });
+    const { aggregateId: threadId } = await kit.replay(died.eventId, 'restart');
     expect((await messages('dora', threadId))?.items.map(({ content }) => content)).toEqual(['New', 'Again']);
   });
 });
+
+test('a message survives crashes: the assistant may be asked again, under the same key, and answers once', async () => {
+  const check = ({ run }: { run: Run }) => {
+    const keys = claude.asked.map(({ headers }) => headers['idempotency-key']);
+    expect(new Set(keys)).toEqual(new Set([`${run.eventId}:run-synap-agent`]));
+  };
+  const prepare = () => {
+    claude.asked.length = 0;
+    claude.replies.splice(0, Number.POSITIVE_INFINITY, answer('Whole.'), answer('Whole.'));
+  };
+  await kit.survivesCrashes('survivor', sent({ content: 'Tell me' }), check, { prepare });
+}, 60_000);
 
 test('messages are paged, newest first, each once', async () => {
   claude.replies.push(answer('1'), answer('2'), answer('3'));

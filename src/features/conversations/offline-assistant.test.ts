@@ -1,30 +1,31 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startFeatures, type FeatureTest } from '../../../test/support/features.js';
+import { startTestKit, type TestKit } from '../../testing/index.js';
+
 import { systemClock } from '../../platform/clock.js';
 import { OfflineAssistant } from './offline-assistant.js';
 
-let kit: FeatureTest;
+let kit: TestKit;
 let assistant: OfflineAssistant;
 
 beforeAll(async () => {
-  kit = await startFeatures();
+  kit = await startTestKit();
   assistant = new OfflineAssistant(kit.database.sql, systemClock, 0);
   await note('alice', 'Groceries', 'Milk and bread. The budget is 50.');
   await note('alice', 'Budget 2027', 'Spend less on everything.');
   await note('alice', 'Holidays', 'Where to go', ['budget']);
   await note('bob', 'Budget of Bob', 'A secret budget');
-  const done = await kit.attempts.run('alice', { type: 'task.creation.requested', data: { title: 'Old budget' } });
-  await kit.attempts.run('alice', { type: 'task.completion.requested', data: { taskId: done.aggregateId } });
-  await kit.attempts.run('alice', {
+  const done = await kit.run('alice', { type: 'task.creation.requested', data: { title: 'Old budget' } });
+  await kit.run('alice', { type: 'task.completion.requested', data: { taskId: done.aggregateId } });
+  await kit.run('alice', {
     type: 'task.creation.requested',
     data: { title: 'Send the budget', dueDate: '2026-12-24' },
   });
-  await kit.attempts.run('alice', { type: 'task.creation.requested', data: { title: 'Water the plants' } });
+  await kit.run('alice', { type: 'task.creation.requested', data: { title: 'Water the plants' } });
 });
 afterAll(() => kit.end());
 
 const note = (userId: string, title: string, content: string, tags: string[] = []) =>
-  kit.attempts.run(userId, { type: 'note.creation.requested', data: { title, content, tags } });
+  kit.run(userId, { type: 'note.creation.requested', data: { title, content, tags } });
 
 async function ask(userId: string, content: string) {
   const pieces: string[] = [];

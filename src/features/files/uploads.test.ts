@@ -3,15 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startFeatures, type FeatureTest } from '../../../test/support/features.js';
+import { startTestKit, type TestKit } from '../../testing/index.js';
+
+import type { Storage } from './storage.js';
 import { createUploads, type Uploads } from './uploads.js';
 
-let kit: FeatureTest;
+let kit: TestKit;
 let uploads: Uploads;
 
 beforeAll(async () => {
-  kit = await startFeatures();
-  uploads = createUploads({ storage: kit.storage, sql: kit.database.sql });
+  kit = await startTestKit();
+  uploads = createUploads({ storage: kit.services.storage, sql: kit.database.sql });
 });
 afterAll(() => kit.end());
 
@@ -70,12 +72,12 @@ describe('an upload', () => {
     });
     await expect(saving).rejects.toThrow('invalid byte sequence');
     expect(kept).toHaveLength(1);
-    await expect(kit.storage.open(kept[0]!)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(kit.services.storage.open(kept[0]!)).rejects.toMatchObject({ code: 'not_found' });
   });
 });
 
 /** The real storage, with a note of what was put. */
-function watched({ storage }: FeatureTest, kept: string[]): FeatureTest['storage'] {
+function watched({ services: { storage } }: TestKit, kept: string[]): Storage {
   return {
     put: async (path, ...rest) => {
       kept.push(path);
@@ -88,6 +90,6 @@ function watched({ storage }: FeatureTest, kept: string[]): FeatureTest['storage
 
 async function files(userId: string): Promise<unknown> {
   const rows = await kit.database.sql.selectFrom('files').select('id').where('userId', '=', userId).execute();
-  const onDisk = await readdir(kit.directory, { recursive: true });
+  const onDisk = await readdir(kit.storageDirectory, { recursive: true });
   return { rows, onDisk: onDisk.filter((name) => name.includes(userId) || name.startsWith('.incoming/')) };
 }

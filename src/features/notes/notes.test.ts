@@ -1,22 +1,24 @@
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startFeatures, type FeatureTest } from '../../../test/support/features.js';
+import { startTestKit, type TestKit } from '../../testing/index.js';
+
 import { createUploads, type Uploads } from '../files/uploads.js';
 import { NoteCreationRequested } from './events.js';
 import { excerptOf, type NoteSummary } from './projection.js';
 
-let kit: FeatureTest;
+let kit: TestKit;
 let uploads: Uploads;
 
 beforeAll(async () => {
-  kit = await startFeatures();
-  uploads = createUploads({ storage: kit.storage, sql: kit.database.sql });
+  kit = await startTestKit();
+  uploads = createUploads({ storage: kit.services.storage, sql: kit.database.sql });
 });
 afterAll(() => kit.end());
 
+const asked = (data: object) => ({ type: 'note.creation.requested', data });
 const create = (userId: string, data: object, more: { aggregateId?: string } = {}) =>
-  kit.attempts.run(userId, { type: 'note.creation.requested', data, ...more });
+  kit.run(userId, { ...asked(data), ...more });
 
 const upload = (userId: string, content: Buffer, contentType: string) =>
   uploads.saveUpload({ userId, name: 'upload', contentType, stream: Readable.from([content]), maxBytes: 10_000_000 });
@@ -39,15 +41,14 @@ describe('a note from text', () => {
     });
     const { content: _content, ...summary } = note as NoteSummary & { content: string };
     expect(last).toMatchObject({ type: 'note.creation.completed', status: 'success' });
-    expect(last.data).toEqual({ entityId: aggregateId, ...summary });
+    expect(last?.data).toEqual({ entityId: aggregateId, ...summary });
     const opened = await uploads.openFile('alice', eventId);
     expect(opened?.file).toMatchObject({ name: 'Budget.md', contentType: 'text/markdown', url: summary.fileUrl });
     expect(await text(opened!.stream)).toBe('# Plan\n\nSpend less.');
   });
 
   test('tells its story: uploaded, created, completed, all caused by the request', async () => {
-    const { eventId, aggregateId } = await create('alice', { title: 'Story', content: 'x' });
-    const story = await kit.attempts.caused(eventId);
+    const { eventId, aggregateId, emitted: story } = await create('alice', { title: 'Story', content: 'x' });
     expect(story.map(({ type }) => type)).toEqual(['file.uploaded', 'entity.created', 'note.creation.completed']);
     expect(story[0]?.data).toMatchObject({ fileId: eventId, fileUrl: `/v1/files/${eventId}`, size: 1 });
     expect(story[0]?.data).not.toHaveProperty('content');
@@ -55,22 +56,31 @@ describe('a note from text', () => {
   });
 
   test('is announced as pending before it is done', async () => {
-    const heard = kit.attempts.notifications.length;
-    const { aggregateId } = await create('alice', { title: 'Soon', content: 'x' });
-    expect(kit.attempts.notifications.slice(heard).map(({ type, status }) => [type, status])).toEqual([
+    const { aggregateId, notifications } = await create('alice', { title: 'Soon', content: 'x' });
+    expect(notifications.map(({ type, status }) => [type, status])).toEqual([
       ['note.creation.started', 'pending'],
       ['note.creation.completed', 'success'],
     ]);
-    expect(kit.attempts.notifications[heard]?.data).toEqual({ entityId: aggregateId, title: 'Soon' });
+    expect(notifications[0]?.data).toEqual({ entityId: aggregateId, title: 'Soon' });
   });
 
   test('that is restarted is still one note with one file', async () => {
-    const { eventId, aggregateId } = await create('restarted', { title: 'Again', content: 'x' });
-    expect(await kit.attempts.restart(eventId)).toMatchObject({ kind: 'done', result: 'completed' });
+    const note = asked({ title: 'Again', content: 'x' });
+    const { eventId, aggregateId } = await kit.run('restarted', note, { dieAfter: 'create-entity-projection' });
+    expect(await kit.replay(eventId, 'restart')).toMatchObject({ outcome: 'completed' });
     const { items } = (await kit.read('restarted', '/v1/notes')) as NotesPage;
     expect(items.map(({ id }) => id)).toEqual([aggregateId]);
     expect(await kit.database.prisma.file.count({ where: { userId: 'restarted' } })).toBe(1);
   });
+
+  test('survives crashes, and its file is stored under one name', async () => {
+    const note = asked({ title: 'Tough', content: 'x', tags: ['a'] });
+    await kit.survivesCrashes('survivor', note, async ({ run, kit: copy }) => {
+      const [file] = await copy.sql.selectFrom('files').select('path').where('userId', '=', 'survivor').execute();
+      expect(await text(await kit.services.storage.open(file!.path))).toBe('x');
+      expect(run.steps['upload-to-storage']).toMatchObject({ path: file!.path });
+    });
+  }, 60_000);
 
   test('is counted where it came to be, and not where it failed', async () => {
     const counted = async () => (await kit.metrics.notesCreated.get()).values[0]?.value ?? 0;
@@ -82,8 +92,8 @@ describe('a note from text', () => {
 
   test('never replaces another note under the same id', async () => {
     await create('alice', { title: 'First', content: 'kept' }, { aggregateId: 'my-note' });
-    const { last, disposal } = await create('alice', { title: 'First', content: 'other' }, { aggregateId: 'my-note' });
-    expect(disposal.kind).toBe('failed');
+    const { last, outcome } = await create('alice', { title: 'First', content: 'other' }, { aggregateId: 'my-note' });
+    expect(outcome).toBe('dead');
     expect(last).toMatchObject({
       type: 'note.creation.failed',
       status: 'error',
@@ -101,7 +111,7 @@ describe('a note from text', () => {
 
   test('keeps to its user’s folder, whatever the user is called', async () => {
     const { last } = await create('../../etc', { title: '../x', content: 'y' });
-    expect(last.data).toMatchObject({
+    expect(last?.data).toMatchObject({
       filePath: expect.stringMatching(/^~[0-9a-f]{40}\/[0-9a-f-]{36}\.md$/) as unknown,
     });
   });
@@ -111,7 +121,12 @@ describe('a note from an upload', () => {
   test('takes the text of a text file as its content', async () => {
     const file = await upload('alice', Buffer.from('From a file.'), 'text/plain');
     const { last, aggregateId } = await create('alice', { title: 'Upload', fileId: file.id });
-    expect(last.data).toMatchObject({ fileId: file.id, fileUrl: file.url, excerpt: 'From a file.', contentLength: 12 });
+    expect(last?.data).toMatchObject({
+      fileId: file.id,
+      fileUrl: file.url,
+      excerpt: 'From a file.',
+      contentLength: 12,
+    });
     expect(await kit.read('alice', '/v1/notes/:id', { params: { id: aggregateId } })).toMatchObject({
       content: 'From a file.',
     });
@@ -128,10 +143,15 @@ describe('a note from an upload', () => {
     expect(last).toMatchObject({ status: 'success', data: { fileId: file.id, excerpt: '', contentLength: 0 } });
   });
 
+  test('survives crashes', async () => {
+    const file = await upload('survivor', Buffer.from('From a file.'), 'text/plain');
+    await kit.survivesCrashes('survivor', asked({ title: 'Upload', fileId: file.id }));
+  }, 60_000);
+
   test('of somebody else is not found, at once and with a reason for the user', async () => {
     const file = await upload('bob', Buffer.from('secret'), 'text/plain');
-    const { last, disposal } = await create('alice', { title: 'Theirs', fileId: file.id });
-    expect(disposal.kind).toBe('failed');
+    const { last, outcome } = await create('alice', { title: 'Theirs', fileId: file.id });
+    expect(outcome).toBe('dead');
     expect(last).toMatchObject({
       type: 'note.creation.failed',
       error: { code: 'file_not_found', message: 'There is no such file among yours.' },

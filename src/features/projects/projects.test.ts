@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startFeatures, type FeatureTest } from '../../../test/support/features.js';
+import { startTestKit, type TestKit } from '../../testing/index.js';
 
-let kit: FeatureTest;
+let kit: TestKit;
 beforeAll(async () => {
-  kit = await startFeatures();
+  kit = await startTestKit();
 });
 afterAll(() => kit.end());
 
 const create = (userId: string, data: object, more: { aggregateId?: string } = {}) =>
-  kit.attempts.run(userId, { type: 'project.creation.requested', data, ...more });
+  kit.run(userId, { type: 'project.creation.requested', data, ...more });
 
 test('a project is created, listed, and told whole', async () => {
-  const { eventId, aggregateId, last } = await create('alice', { name: 'House', description: 'A new roof' });
+  const { emitted, aggregateId, last } = await create('alice', { name: 'House', description: 'A new roof' });
   const project = await kit.read('alice', '/v1/projects/:id', { params: { id: aggregateId } });
   expect(project).toMatchObject({ id: aggregateId, name: 'House', description: 'A new roof' });
   expect(last).toMatchObject({
@@ -20,7 +20,7 @@ test('a project is created, listed, and told whole', async () => {
     data: { entityId: aggregateId, ...(project as object) },
   });
   expect(await kit.read('alice', '/v1/projects')).toEqual({ items: [project] });
-  expect((await kit.attempts.caused(eventId)).map(({ type, data }) => [type, data])).toEqual([
+  expect(emitted.map(({ type, data }) => [type, data])).toEqual([
     ['project.creation.completed', { projectId: aggregateId }],
   ]);
 });
@@ -32,8 +32,9 @@ test('a project of another user is not there', async () => {
 });
 
 test('a restarted creation is one project, and another one under its id is refused', async () => {
-  const { eventId } = await create('carol', { name: 'Once' }, { aggregateId: 'p1' });
-  expect(await kit.attempts.restart(eventId)).toMatchObject({ kind: 'done' });
+  const once = { type: 'project.creation.requested', data: { name: 'Once' }, aggregateId: 'p1' };
+  const { eventId } = await kit.run('carol', once, { dieAfter: 'create-entity-projection' });
+  expect(await kit.replay(eventId, 'restart')).toMatchObject({ outcome: 'completed' });
   const { last } = await create('carol', { name: 'Twice' }, { aggregateId: 'p1' });
   expect(last).toMatchObject({
     type: 'project.creation.failed',
@@ -42,3 +43,8 @@ test('a restarted creation is one project, and another one under its id is refus
   });
   expect(await kit.read('carol', '/v1/projects')).toMatchObject({ items: [{ name: 'Once' }] });
 });
+
+test('creating a project survives crashes', async () => {
+  const asked = { type: 'project.creation.requested', data: { name: 'Tough', description: 'As leather' } };
+  await kit.survivesCrashes('survivor', asked);
+}, 60_000);
