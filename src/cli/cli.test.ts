@@ -278,7 +278,8 @@ describe('the command line itself', () => {
   test('help has every command and an example, and is no error', async () => {
     const { code, out } = await cli(['--help']);
     expect(code).toBe(0);
-    for (const name of ['send', 'tail', 'token', 'migrate', 'doctor']) expect(out).toContain(`\n  ${name}`);
+    for (const name of ['send', 'tail', 'token', 'dead', 'operations', 'migrate', 'doctor'])
+      expect(out).toContain(`\n  ${name}`);
     expect((await cli(['send', '--help'])).out).toContain('Exit codes with --wait');
   });
 
@@ -297,8 +298,10 @@ describe('the command line itself', () => {
 
   test('docs/cli.md has every option of every command', async () => {
     const document = await readFile('docs/cli.md', 'utf8');
-    for (const name of ['send', 'tail', 'token', 'migrate', 'doctor']) {
-      const { out } = await cli([name, '--help']);
+    const dead = ['list', 'groups', 'show', 'edit', 'replay', 'discard'].map((name) => ['dead', name]);
+    const operations = ['list', 'show', 'stop'].map((name) => ['operations', name]);
+    for (const names of [['send'], ['tail'], ['token'], ['migrate'], ['doctor'], ...dead, ...operations]) {
+      const { out } = await cli([...names, '--help']);
       for (const [option] of out.matchAll(/--[a-z-]+/g)) expect(document).toContain(option);
     }
   });

@@ -13,3 +13,17 @@ export function parseDuration(text: string): number {
 export function showDuration(ms: number): string {
   return ms < 1_000 ? `${Math.max(1, Math.round(ms))} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }
+
+const steps = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000],
+] as const;
+
+/** `3 min ago`; `now` for less than a second, and for clocks that differ. */
+export function showAge(at: string): string {
+  const ms = Date.now() - Date.parse(at);
+  const step = steps.find(([, size]) => ms >= size);
+  return step === undefined ? 'now' : `${Math.floor(ms / step[1])} ${step[0]} ago`;
+}

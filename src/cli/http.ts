@@ -37,6 +37,36 @@ export async function postEvent(url: string, token: string, event: OutgoingEvent
   return acceptanceSchema.parse(body);
 }
 
+export interface AdminCall {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Behind /v1/admin. */
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+/** A call of the operators' routes with a service's key. @throws CliError with the server's own words and code */
+export async function callAdmin<Answer>(
+  { url, apiKey }: { readonly url: string; readonly apiKey: string | undefined },
+  { method, path, body }: AdminCall,
+  answer: z.ZodType<Answer>,
+): Promise<Answer> {
+  if (apiKey === undefined) {
+    throw new CliError(
+      'no_key',
+      'The key of operators is not known here.',
+      'Set API_KEY to the one that Synap has, or to one with the scope "admin"; or start Synap with bin/start.',
+    );
+  }
+  const response = await reach(`${url}/v1/admin${path}`, {
+    method,
+    headers: { 'X-API-Key': apiKey, ...(body !== undefined && { 'Content-Type': 'application/json' }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const received: unknown = await response.json().catch(() => undefined);
+  if (!response.ok) throw refused(response.status, received, adminAdvice);
+  return answer.parse(received);
+}
+
 async function reach(url: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, init);
@@ -60,7 +90,14 @@ const advice: Readonly<Record<string, string>> = {
   rate_limited: 'Wait a moment, or raise RATE_LIMIT_MAX.',
 };
 
-function refused(status: number, body: unknown): CliError {
+const adminAdvice: Readonly<Record<string, string>> = {
+  token_invalid: 'Check API_KEY: it must be one that Synap knows.',
+  forbidden: 'Use a key with the scope "admin".',
+  replay_limit_reached: 'Look at it with "synap dead show"; --force replays it all the same.',
+  not_found: 'Take the id from "synap dead list" or "synap operations".',
+};
+
+function refused(status: number, body: unknown, advise = advice): CliError {
   const parsed = problemSchema.safeParse(body);
   if (!parsed.success)
     return new CliError(
@@ -70,6 +107,6 @@ function refused(status: number, body: unknown): CliError {
     );
   const { code, title, detail, errors } = parsed.data;
   const faults = errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  const hint = faults === '' ? (advice[code] ?? 'docs/errors.md explains every code.') : faults;
+  const hint = faults === '' ? (advise[code] ?? 'docs/errors.md explains every code.') : faults;
   return new CliError(code, `${detail ?? title} (${code})`, hint);
 }

@@ -2,8 +2,10 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../platform/version.js';
 import { toCliError } from './cli-error.js';
 import type { CommandContext } from './commands/context.js';
+import { addDead } from './commands/dead/dead.js';
 import { addDoctor } from './commands/doctor.js';
 import { addMigrate } from './commands/migrate.js';
+import { addOperations } from './commands/operations.js';
 import { addSend } from './commands/send.js';
 import { addTail } from './commands/tail.js';
 import { addToken } from './commands/token.js';
@@ -56,12 +58,13 @@ function createProgram(context: CommandContext): Command {
 Examples:
   $ synap send note.creation.requested '{"title":"Hello","content":"My first note."}' --wait
   $ synap tail --user ada
+  $ synap dead groups
   $ synap doctor
 
 The environment is read as Synap reads it (JWT_SECRET, DATABASE_URL, PORT, …); what is not set is taken from the
 development Synap that bin/start has started. docs/cli.md has more.`,
     );
-  for (const add of [addSend, addTail, addToken, addMigrate, addDoctor]) add(program, context);
+  for (const add of [addSend, addTail, addToken, addDead, addOperations, addMigrate, addDoctor]) add(program, context);
   return program;
 }
 

@@ -11,6 +11,8 @@ export interface Settings {
   readonly databaseUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly jwtSecret: string | undefined;
+  /** Of a service that may administrate. */
+  readonly apiKey: string | undefined;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -25,6 +27,7 @@ export async function readSettings(environment: Environment, url: string | undef
     databaseUrl: config.database.url ?? state?.databaseUrl,
     redisUrl: config.redis.url ?? state?.redisUrl,
     jwtSecret: config.auth.jwtSecret ?? state?.jwtSecret,
+    apiKey: config.auth.apiKey ?? state?.apiKey,
   };
 }
 

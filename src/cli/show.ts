@@ -29,4 +29,5 @@ function summaryOf(data: WireNotification['data']): string {
   return typeof text === 'string' ? shorten(text.replace(/\s+/g, ' ')) : '';
 }
 
-const shorten = (text: string): string => (text.length > longest ? `${text.slice(0, longest - 1)}…` : text);
+export const shorten = (text: string, max = longest): string =>
+  text.length > max ? `${text.slice(0, max - 1)}…` : text;

@@ -3,6 +3,8 @@ export interface Terminal {
   out(text: string): void;
   err(text: string): void;
   readonly style: Style;
+  /** Whether `err` is a screen, where a line can be written over. */
+  readonly isScreen: boolean;
 }
 
 /** Names of meanings; the text as it is where colours are not wanted. */
@@ -40,5 +42,6 @@ export function createTerminal(
     out: (text) => void out.write(text),
     err: (text) => void err.write(text),
     style: createStyle(out.isTTY === true && !isRefused),
+    isScreen: err.isTTY === true && environment['TERM'] !== 'dumb',
   };
 }

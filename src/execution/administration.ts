@@ -12,6 +12,7 @@ import {
   type EnteredRow,
 } from '../realtime/notification-log.js';
 import type { CommittedEntry, Publisher } from '../realtime/publisher.js';
+import { closeDeadLetter, conflict, lockForReplay } from './dead-letter-acts.js';
 
 type State = Selectable<DB['jobs']>['state'];
 
@@ -19,6 +20,26 @@ type State = Selectable<DB['jobs']>['state'];
 export interface Acting {
   readonly actor: string;
   readonly generation?: number;
+}
+
+/** An act that is one of many of an operation: on open dead letters only, and committed together with its progress. */
+export interface PartOf {
+  readonly id: string;
+  /** Runs in the act's own transaction, when the job is locked. What it throws undoes the act. */
+  readonly advance: (tx: Sql) => Promise<void>;
+}
+
+export interface Replay extends Acting {
+  /** `resume` keeps the results of its steps, `restart` drops them. */
+  readonly mode: 'resume' | 'restart';
+  /** Also more often than a few times. */
+  readonly force?: boolean;
+  readonly partOf?: PartOf;
+}
+
+export interface Discard extends Acting {
+  readonly reason: string;
+  readonly partOf?: PartOf;
 }
 
 export interface JobRecord {
@@ -64,30 +85,25 @@ export class JobAdministration {
   }
 
   /**
-   * Runs a dead job again: `resume` keeps the results of its steps, `restart` drops them. Its failures start from zero.
-   * @throws SynapError not_found, job_state_conflict, unavailable
+   * Runs a dead job again, with its correction where it has one. Its failures start from zero, its attempts count on.
+   * @returns its new generation
+   * @throws SynapError not_found, job_state_conflict, replay_limit_reached, unavailable
    */
-  async replay(jobId: string, { mode, ...acting }: Acting & { readonly mode: 'resume' | 'restart' }): Promise<void> {
+  async replay(jobId: string, { mode, force = false, partOf, ...acting }: Replay): Promise<number> {
     const runnable = await this.#transaction(async (tx) => {
       const job = await lockJob(tx, jobId, acting, ['dead']);
+      await lockForReplay(tx, jobId, { force, onlyOpen: partOf !== undefined });
+      await partOf?.advance(tx);
       if (mode === 'restart') await tx.deleteFrom('steps').where('jobId', '=', jobId).execute();
       const next = await dispatchAgain(tx, job);
-      const closed = await closeDeadLetter(tx, jobId, 'replayed', {
-        actor: acting.actor,
-        mode,
-        generation: next.generation,
-      });
-      if (!closed) throw conflict(`job ${jobId} is dead without a dead letter`, 'This job has no dead letter.');
-      await recordAct(tx, {
-        actor: acting.actor,
-        action: 'job.replayed',
-        target: jobId,
-        details: { mode, generation: next.generation },
-      });
+      const details = { mode, generation: next.generation, ...(partOf && { operation: partOf.id }) };
+      await closeDeadLetter(tx, jobId, 'replayed', { actor: acting.actor, ...details });
+      await recordAct(tx, { actor: acting.actor, action: 'job.replayed', target: jobId, details });
       return next;
     });
     reachFaultPoint('replay.committed');
     this.#onRunnable([runnable]);
+    return runnable.generation;
   }
 
   /**
@@ -113,12 +129,14 @@ export class JobAdministration {
    * Closes a dead letter without running its job again.
    * @throws SynapError not_found, job_state_conflict (no dead letter is open), unavailable
    */
-  async discard(jobId: string, { reason, ...acting }: Acting & { readonly reason: string }): Promise<void> {
+  async discard(jobId: string, { reason, partOf, ...acting }: Discard): Promise<void> {
     await this.#transaction(async (tx) => {
       await lockJob(tx, jobId, acting, ['dead']);
-      const closed = await closeDeadLetter(tx, jobId, 'discarded', { actor: acting.actor, reason });
+      await partOf?.advance(tx);
+      const details = { reason, ...(partOf && { operation: partOf.id }) };
+      const closed = await closeDeadLetter(tx, jobId, 'discarded', { actor: acting.actor, ...details });
       if (!closed) throw conflict(`the dead letter of ${jobId} is not open`, 'This dead letter is closed already.');
-      await recordAct(tx, { actor: acting.actor, action: 'job.discarded', target: jobId, details: { reason } });
+      await recordAct(tx, { actor: acting.actor, action: 'job.discarded', target: jobId, details });
     });
   }
 
@@ -180,7 +198,7 @@ function readLocked(tx: Sql, jobId: string) {
 }
 
 /** The job, its row locked until the transaction ends: no claim and no other operator can come between. */
-async function lockJob(
+export async function lockJob(
   tx: Sql,
   jobId: string,
   acting: Acting,
@@ -229,27 +247,6 @@ async function dispatchAgain(tx: Sql, job: NonNullable<LockedJob>): Promise<Runn
   };
 }
 
-/** @returns whether there was one to close; a discarded one may still be replayed. */
-async function closeDeadLetter(
-  tx: Sql,
-  jobId: string,
-  state: 'replayed' | 'discarded',
-  entry: Record<string, string | number>,
-): Promise<boolean> {
-  const noted = JSON.stringify([{ ...entry, action: state }]);
-  const closed = await tx
-    .updateTable('dead_letters')
-    .set({
-      state,
-      resolvedAt: sql<Date>`now()`,
-      history: sql<string>`history || jsonb_set(${noted}::jsonb, '{0,at}', to_jsonb(now()))`,
-    })
-    .where('jobId', '=', jobId)
-    .where('state', 'in', state === 'replayed' ? ['open', 'discarded'] : ['open'])
-    .executeTakeFirst();
-  return closed.numUpdatedRows > 0n;
-}
-
 /** `note.creation.requested` → `note.creation.cancelled`: nothing went wrong, so it is no error. */
 async function notifyCancelled(tx: Sql, job: NonNullable<LockedJob>): Promise<CommittedEntry[]> {
   const { id, queue, userId, requestId, aggregateId } = job;
@@ -266,11 +263,8 @@ async function notifyCancelled(tx: Sql, job: NonNullable<LockedJob>): Promise<Co
   return toCommittedEntries([row], rows);
 }
 
-const conflict = (message: string, publicMessage: string) =>
-  new SynapError('job_state_conflict', message, { publicMessage });
-
 /** Postgres away is `unavailable`, as everywhere; whether a lost COMMIT happened shows in the job's state. */
-async function reachable<T>(answer: Promise<T>): Promise<T> {
+export async function reachable<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (thrown) {

@@ -53,7 +53,7 @@ const finish: Statement = {
     SELECT * FROM json_to_recordset($1::json) AS i("jobId" uuid, fence int, state job_state, "delayMs" bigint, failed boolean, failure jsonb, result jsonb)
   ),
   held AS (
-    SELECT j.id FROM jobs j JOIN input i ON i."jobId" = j.id AND i.fence = j.fence WHERE j.state = 'running'
+    SELECT j.id, j."workerId" FROM jobs j JOIN input i ON i."jobId" = j.id AND i.fence = j.fence WHERE j.state = 'running'
     ORDER BY j.id FOR UPDATE OF j
   ),
   finished AS (
@@ -72,7 +72,8 @@ const finish: Statement = {
     RETURNING j.id, j.queue, j."userId", j.priority, j.generation, j.fence, j.failures, j."runAt", j.lane, i.state AS "endState", i."delayMs", i.failure
   ),
   failed AS (
-    INSERT INTO failed_attempts ("jobId", attempt, error) SELECT id, fence, failure FROM finished WHERE failure IS NOT NULL
+    INSERT INTO failed_attempts ("jobId", attempt, "workerId", error)
+    SELECT f.id, f.fence, h."workerId", f.failure FROM finished f JOIN held h ON h.id = f.id WHERE f.failure IS NOT NULL
     ON CONFLICT DO NOTHING
   ),
   requeued AS (

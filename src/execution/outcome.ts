@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { Random } from '../platform/clock.js';
 import { SynapError, toError } from '../platform/errors.js';
 import { isStorableText, type Json } from '../platform/text.js';
+import { fingerprintOf } from './fingerprint.js';
 import { NonRetryableError, RetryAfterError, type RetryPolicy } from './retry.js';
 
 /** What is kept of an error. `message` is for operators; `reason` is what the user may read. */
@@ -59,7 +59,7 @@ export function describeFailure(thrown: unknown): Failure {
   const error = toError(thrown);
   const message = storable(error.message, 2_000);
   const fingerprint = fingerprintOf(error);
-  const stack = error.stack === undefined ? {} : { stack: storable(error.stack, 8_000) };
+  const stack = error.stack === undefined ? {} : { stack: storable(stackOf(error), 8_000) };
   if (error instanceof NonRetryableError) {
     return { code: storable(error.code, 100), message, reason: message, fingerprint, ...stack };
   }
@@ -86,9 +86,11 @@ function storable(text: string, max: number): string {
   return isStorableText(cut) ? cut : cut.toWellFormed().replaceAll('\u0000', '');
 }
 
-/** Type, place and message without what varies. */
-function fingerprintOf(error: Error): string {
-  const place = /\n\s+at (.*)/.exec(error.stack ?? '')?.[1]?.replace(/:\d+:\d+\)?$/, '') ?? '';
-  const message = error.message.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/gi, '<id>').replace(/\d+/g, '<n>');
-  return createHash('sha256').update(`${error.name}\n${place}\n${message}`).digest('hex').slice(0, 16);
+/** The error's stack and those of its causes, which V8 leaves out. */
+function stackOf(error: Error): string {
+  const stacks = [error.stack ?? String(error)];
+  for (let { cause } = error; cause instanceof Error && stacks.length < 4; { cause } = cause) {
+    stacks.push(`Caused by ${cause.stack ?? String(cause)}`);
+  }
+  return stacks.join('\n');
 }

@@ -38,3 +38,10 @@ export function ownerOf(req: Request): string {
   if (userId === undefined) throw new SynapError('internal', `${req.path} reads the user but does not authenticate`);
   return userId;
 }
+
+/** The key in whose name this call acts: what the audit log calls the actor. */
+export function actorOf(req: Request): string {
+  const { service } = req.call;
+  if (service === undefined) throw new SynapError('internal', `${req.path} acts but does not authenticate a service`);
+  return service.id;
+}

@@ -2,6 +2,11 @@ import type { Router } from 'express';
 import type { Acceptor } from '../events/acceptance.js';
 import type { EventCatalogue } from '../events/catalogue.js';
 import type { EventQueries } from '../events/queries.js';
+import type { JobAdministration } from '../execution/administration.js';
+import type { BulkOperations } from '../execution/bulk-operations.js';
+import type { Corrections } from '../execution/corrections.js';
+import type { DeadLetterQueries } from '../execution/dead-letters.js';
+import type { QueueAdministration } from '../execution/queue-administration.js';
 import type { RequestQueries } from '../execution/requests.js';
 import type { Read } from '../features/feature.js';
 import type { Uploads } from '../features/files/uploads.js';
@@ -34,6 +39,15 @@ export interface Mount {
   readonly router: Router;
 }
 
+/** What operators do over HTTP, with a key of the scope `admin`. */
+export interface AdminDeps {
+  readonly administration: JobAdministration;
+  readonly deadLetters: DeadLetterQueries;
+  readonly corrections: Corrections;
+  readonly bulk: BulkOperations;
+  readonly queues: QueueAdministration;
+}
+
 /** What the API needs. */
 export interface AppDeps extends ProbeDeps {
   readonly database: Database;
@@ -47,6 +61,7 @@ export interface AppDeps extends ProbeDeps {
   readonly uploads: Uploads;
   readonly broadcasts: Pick<Broadcasts, 'broadcast'>;
   readonly reads: readonly Read[];
+  readonly admin: AdminDeps;
   /** Where the built page lies; without it `/` is not found. */
   readonly pageDirectory?: string;
   readonly mounts?: readonly Mount[];

@@ -3,7 +3,7 @@ import { SynapError } from '../platform/errors.js';
 
 /** One method of one path. A file in routes/ makes one. */
 export interface Endpoint {
-  readonly method: 'get' | 'post';
+  readonly method: 'get' | 'post' | 'put' | 'delete';
   /** Express syntax. */
   readonly path: string;
   /** Who may call: a signed-in user, a service with the scope, anybody. */
@@ -41,7 +41,7 @@ function chain(endpoint: Endpoint, { rateLimit, maintenance, user, service, json
     rateLimit,
     privately,
     ...authentication,
-    ...(endpoint.method === 'post' ? [maintenance] : []),
+    ...(endpoint.method === 'get' ? [] : [maintenance]),
     ...(endpoint.takesJson === true ? json : []),
     (req, res) => endpoint.handle(req, res),
   ];
@@ -54,7 +54,9 @@ const privately: RequestHandler = (_req, res, next) => {
 };
 
 function refuseMethod(group: readonly Endpoint[]): RequestHandler {
-  const methods = group.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : ['POST'])).join(', ');
+  const methods = group
+    .flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
+    .join(', ');
   return (req, res) => {
     res.setHeader('Allow', methods);
     throw new SynapError('method_not_allowed', `${req.method} ${req.path}`, { publicMessage: `Allowed: ${methods}.` });

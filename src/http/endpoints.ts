@@ -2,6 +2,7 @@ import type { AppDeps } from './deps.js';
 import type { Endpoint } from './endpoint.js';
 import type { Counters } from './limits/counters.js';
 import { LimitedAcceptor } from './limits/limited-acceptor.js';
+import { adminEndpoints } from './routes/admin/endpoints.js';
 import { featureRead } from './routes/feature-read.js';
 import { getCorrelatedEvents } from './routes/get-correlated-events.js';
 import { getDescendants } from './routes/get-descendants.js';
@@ -28,6 +29,7 @@ export function endpointsOf(deps: AppDeps, counters: Counters): Endpoint[] {
     getFile(deps.uploads),
     postBroadcast(deps.broadcasts),
     ...deps.reads.map((read) => featureRead(read, deps.database)),
+    ...adminEndpoints(deps.admin),
     ...(deps.config.isProduction ? [] : [postDevToken(deps.tokens)]),
   ];
 }

@@ -12,7 +12,8 @@ const freshMs = 30_000;
 /** An unknown key may be a new one; guesses must not become a query each. */
 const soonestReloadMs = 1_000;
 
-const configured: Service = { id: 'API_KEY', scopes: ['broadcast'] };
+/** Of whoever runs Synap. A service that only broadcasts gets a key in `api_keys`, with that scope alone. */
+const configured: Service = { id: 'API_KEY', scopes: ['broadcast', 'admin'] };
 
 /** How `api_keys.hash` is made. Keys are long and random, so a plain digest is enough. */
 export const hashApiKey = (key: string): string => createHash('sha256').update(key).digest('hex');

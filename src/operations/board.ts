@@ -116,7 +116,7 @@ function refuseOthers({ method, route, request }: HookContext): BeforeHookResult
   const isAllowed = allowedActs.has(`${method} ${route}`);
   if (!isAllowed)
     return refusal(
-      'Not possible here: jobs come from accepted events and cannot be added, edited or dropped by queue.',
+      'Not possible here: jobs come from accepted events and cannot be added, edited or dropped by queue. A dead letter gets another payload with "synap dead edit".',
     );
   if (queueName === deadLetterQueue && /\/(pause|resume|promote)$/.test(route)) {
     return refusal('Dead letters can be retried or removed.');

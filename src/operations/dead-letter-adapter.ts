@@ -95,15 +95,10 @@ export class DeadLetterAdapter extends BaseAdapter {
   async getJob(id: string): Promise<QueueJob | undefined> {
     if (!z.guid().safeParse(id).success) return undefined;
     const detail = await this.#options.deadLetters.find(id);
-    return (
-      detail &&
-      this.#toJob(detail, { ...toJson(detail), data: { ...ticketData(detail), payload: detail.payload } }, (act) =>
-        this.#gate.run(act),
-      )
-    );
+    return detail && this.#toJob(detail, toDetailedJson(detail), (act) => this.#gate.run(act));
   }
 
-  /** What the attempts logged, where the queue still has it, and what Postgres knows of the steps and earlier replays. */
+  /** What the attempts logged, where the queue still has it, and what Postgres knows of attempts, steps and earlier replays. */
   async getJobLogs(id: string): Promise<string[]> {
     const detail = z.guid().safeParse(id).success ? await this.#options.deadLetters.find(id) : undefined;
     if (detail === undefined) return [];
@@ -159,12 +154,12 @@ export class DeadLetterAdapter extends BaseAdapter {
     }
   }
 
-  /** Of many, one that another operator has dealt with meanwhile is passed over. */
+  /** Of many, one that another operator has dealt with meanwhile, or that was replayed too often, is passed over. */
   async #tolerate(act: () => Promise<void>): Promise<void> {
     try {
       await this.#gate.run(act);
     } catch (thrown) {
-      if (!(thrown instanceof SynapError) || thrown.code !== 'job_state_conflict') throw thrown;
+      if (!(thrown instanceof SynapError) || thrown.status !== 409) throw thrown;
     }
   }
 
@@ -215,8 +210,24 @@ function toJson(view: DeadLetterView): QueueJobJson {
   };
 }
 
-function describeRecord({ steps, history }: DeadLetterDetail): string[] {
+/** With the payload, and the stack of every attempt. */
+function toDetailedJson(detail: DeadLetterDetail): QueueJobJson {
+  const { payload, correction, failedAttempts } = detail;
+  const json = toJson(detail);
+  const stacks = failedAttempts.map(({ error }) => error.stack ?? error.message ?? '').toReversed();
+  return {
+    ...json,
+    data: { ...ticketData(detail), payload, ...(correction !== null && { correction }) },
+    stacktrace: stacks.length > 0 ? stacks : json.stacktrace,
+  };
+}
+
+function describeRecord({ failedAttempts, steps, history }: DeadLetterDetail): string[] {
   return [
+    ...failedAttempts.toReversed().map(({ attempt, failedAt, workerId, error }) => {
+      const by = workerId === null ? '' : ` on worker ${workerId}`;
+      return `${failedAt.toISOString()} attempt ${attempt}${by} failed: ${error.message ?? error.code ?? 'unknown'}`;
+    }),
     ...steps.map(({ name, at }) => `${at.toISOString()} step "${name}" is recorded; a retry keeps its result`),
     ...history.map(({ at, action, actor, ...rest }) => `${at} ${action} by ${actor} ${JSON.stringify(rest)}`),
   ];

@@ -33,6 +33,10 @@ describe.each<Mode>(['redis', 'postgres'])('the dead letters of Bull Board on %s
   test('carry the log of the attempt, the steps on record and earlier replays', async () => {
     const job = await board.deadJob();
     await own.testDatabase.pool.query(
+      `INSERT INTO failed_attempts ("jobId", attempt, error) VALUES ($1, 1, '{"message": "first", "stack": "first stack"}'), ($1, 2, '{"message": "second", "stack": "second stack"}')`,
+      [job.id],
+    );
+    await own.testDatabase.pool.query(
       `INSERT INTO steps ("jobId", name, output, fence) VALUES ($1, 'upload-to-storage', '1', 1)`,
       [job.id],
     );
@@ -43,9 +47,14 @@ describe.each<Mode>(['redis', 'postgres'])('the dead letters of Bull Board on %s
     const { body } = await board.call(`/queues/${letters}/${job.id}/logs`);
     expect(body).toEqual([
       expect.stringContaining('writing the file'),
+      expect.stringContaining('attempt 1 failed: first'),
+      expect.stringContaining('attempt 2 failed: second'),
       expect.stringContaining('upload-to-storage'),
       expect.stringContaining('replayed by otto'),
     ]);
+    const shown = (await board.call(`/queues/${letters}/${job.id}`)).body['job'] as { stacktrace: string[] };
+    // The board turns them round: the newest first.
+    expect(shown.stacktrace).toEqual(['second stack', 'first stack']);
   });
 
   test("retry replays, and the failed ticket in the job's own queue goes too", async () => {
@@ -62,7 +71,17 @@ describe.each<Mode>(['redis', 'postgres'])('the dead letters of Bull Board on %s
     expect(await board.stateOf(job)).toMatchObject({ letter: 'discarded' });
   });
 
-  test('retry all replays every open one', async () => {
+  test('one that was replayed five times is refused with the reason', async () => {
+    const job = await seedJob(own.testDatabase, { state: 'dead', letter: { replays: 5 } });
+    expect(await board.press(`${job.id}/retry`, letters)).toMatchObject({
+      status: 409,
+      body: { message: expect.stringContaining('replayed 5 times') },
+    });
+    expect(await board.stateOf(job)).toMatchObject({ state: 'dead', letter: 'open' });
+  });
+
+  test('retry all replays every open one but those that were replayed too often', async () => {
+    const tired = await seedJob(own.testDatabase, { state: 'dead', letter: { replays: 5 } });
     const jobs = [
       await seedJob(own.testDatabase, { state: 'dead' }),
       await seedJob(own.testDatabase, { state: 'dead' }),
@@ -71,6 +90,7 @@ describe.each<Mode>(['redis', 'postgres'])('the dead letters of Bull Board on %s
     for (const job of jobs) expect(await board.stateOf(job)).toMatchObject({ state: 'queued', letter: 'replayed' });
     const listed = (await board.look(letters)).jobs.map(({ id }) => id);
     expect(jobs.filter(({ id }) => listed.includes(id))).toEqual([]);
+    expect(await board.stateOf(tired)).toMatchObject({ state: 'dead', letter: 'open' });
   });
 
   test('cannot be paused, and ids that are none are not found', async () => {

@@ -1,4 +1,6 @@
 import { sql } from 'kysely';
+import { createDeadLetterQueries } from '../execution/dead-letter-queries.js';
+import type { DeadLetterQueries, FailedAttempt, HistoryEntry } from '../execution/dead-letters.js';
 import type { Database } from '../platform/database.js';
 import type { Json } from '../platform/text.js';
 
@@ -24,30 +26,26 @@ export interface DeadLetterView {
 export interface DeadLetterDetail extends DeadLetterView {
   /** The event's data, or its size where that is too much to show. */
   readonly payload: Json;
+  /** What a replay gets in its place, where an operator has corrected it. */
+  readonly correction: Json;
   readonly steps: readonly { readonly name: string; readonly at: Date }[];
+  /** Newest first. */
+  readonly failedAttempts: readonly FailedAttempt[];
   /** What operators did to it before. */
   readonly history: readonly HistoryEntry[];
 }
 
-/** As JobAdministration writes it. */
-export interface HistoryEntry {
-  readonly at: string;
-  readonly action: string;
-  readonly actor: string;
-  readonly mode?: string;
-  readonly reason?: string;
-  readonly generation?: number;
-}
-
 /** A page shows payloads up to this size. */
-const maxPayloadBytes = 64 * 1024;
+const maxPayloadLength = 64 * 1024;
 
 /** Reads of the open dead letters for Bull Board, newest first. */
 export class DeadLetters {
   readonly #sql: Database['sql'];
+  readonly #queries: DeadLetterQueries;
 
   constructor(database: Pick<Database, 'sql'>) {
     this.#sql = database.sql;
+    this.#queries = createDeadLetterQueries(database);
   }
 
   /** The number of open ones, counted no further than `limit`. */
@@ -76,24 +74,18 @@ export class DeadLetters {
   }
 
   async find(jobId: string): Promise<DeadLetterDetail | undefined> {
-    const row = await this.#select()
-      .select(
-        sql<Json>`CASE WHEN octet_length(e.data::text) <= ${maxPayloadBytes} THEN e.data
-                             ELSE to_jsonb(octet_length(e.data::text) || ' bytes; too long to show here') END`.as(
-          'payload',
-        ),
-      )
-      .select('d.history')
-      .where('d.jobId', '=', jobId)
-      .executeTakeFirst();
-    if (row === undefined) return undefined;
-    const steps = await this.#sql
-      .selectFrom('steps')
-      .select(['name', 'createdAt as at'])
-      .where('jobId', '=', jobId)
-      .orderBy('createdAt')
-      .execute();
-    return { ...toView(row), payload: row.payload, steps, history: row.history as HistoryEntry[] };
+    const letter = await this.#queries.find(jobId);
+    if (letter?.state !== 'open') return undefined;
+    const { type: queue, diedAt, acceptedAt, payload, correction, job, ...rest } = letter;
+    return {
+      ...rest,
+      queue,
+      diedAt: diedAt.getTime(),
+      acceptedAt: acceptedAt.getTime(),
+      startedAt: job.startedAt?.getTime() ?? null,
+      payload: shortened(payload),
+      correction: shortened(correction),
+    };
   }
 
   #select() {
@@ -115,6 +107,11 @@ export class DeadLetters {
       .select(['e.userId', 'e.aggregateId', 'e.requestId', 'e.correlationId'])
       .where('d.state', '=', 'open');
   }
+}
+
+function shortened(payload: Json): Json {
+  const { length } = JSON.stringify(payload);
+  return length <= maxPayloadLength ? payload : `${length} characters; too long to show here`;
 }
 
 type Row = Omit<DeadLetterView, 'error' | 'diedAt' | 'acceptedAt' | 'startedAt'> & {

@@ -134,8 +134,7 @@ export class LiveQueueAdapter extends BullMQAdapter {
       await this.#gate.run(act);
       return true;
     } catch (thrown) {
-      if (!(thrown instanceof SynapError) || (thrown.code !== 'job_state_conflict' && thrown.code !== 'not_found'))
-        throw thrown;
+      if (!(thrown instanceof SynapError) || (thrown.status !== 409 && thrown.status !== 404)) throw thrown;
       this.#options.logger.debug({ err: thrown }, 'skipped: the job has moved on');
       return false;
     }

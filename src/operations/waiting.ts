@@ -1,33 +1,10 @@
 import type pg from 'pg';
+import { countedUpTo, readWaitingCounts, type WaitingCounts } from '../execution/waiting-counts.js';
 import type { Clock } from '../platform/clock.js';
 import { toError } from '../platform/errors.js';
 import type { Logger } from '../platform/logger.js';
 
-interface Row {
-  readonly queue: string;
-  readonly due: number;
-  readonly scheduled: number;
-  readonly dead: number;
-}
-
-/** Counting stops here: an operator needs to know "many", and a backlog of a million rows must not be read for it. */
-const countedUpTo = 10_000;
 const freshForMs = 2_000;
-
-const statement = {
-  name: 'board-waiting',
-  text: `
-  WITH dead AS (
-    SELECT queue, count(*)::int AS n FROM (SELECT queue FROM dead_letters WHERE state = 'open' LIMIT ${countedUpTo + 1}) d GROUP BY queue
-  )
-  SELECT q.queue, o.due, o.scheduled, COALESCE(dead.n, 0) AS dead
-  FROM unnest($1::text[]) AS q(queue)
-  CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE "runAt" <= now())::int AS due, count(*) FILTER (WHERE "runAt" > now())::int AS scheduled
-    FROM (SELECT "runAt" FROM outbox WHERE outbox.queue = q.queue LIMIT ${countedUpTo + 1}) w
-  ) o
-  LEFT JOIN dead ON dead.queue = q.queue`,
-};
 
 /**
  * What of each queue waits in Postgres and so does not show in BullMQ's counts. Read when somebody looks, at most every two
@@ -40,7 +17,7 @@ export class Waiting {
     readonly clock: Clock;
     readonly logger: Logger;
   };
-  #rows = new Map<string, Row>();
+  #rows = new Map<string, WaitingCounts>();
   #isKnown = false;
   #freshUntil = 0;
   #reading: Promise<void> | undefined;
@@ -80,7 +57,7 @@ export class Waiting {
   async #read(): Promise<void> {
     const { pool, queues, clock, logger } = this.#options;
     try {
-      const { rows } = await pool.query<Row>({ ...statement, values: [queues] });
+      const rows = await readWaitingCounts(pool, queues);
       this.#rows = new Map(rows.map((row) => [row.queue, row]));
       this.#isKnown = true;
     } catch (thrown) {

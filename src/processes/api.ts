@@ -4,10 +4,15 @@ import { EventAcceptor } from '../events/acceptor.js';
 import { createEventQueries } from '../events/event-queries.js';
 import { EventStore } from '../events/store.js';
 import { JobAdministration } from '../execution/administration.js';
+import { BulkOperations } from '../execution/bulk-operations.js';
+import { Corrections } from '../execution/corrections.js';
+import { createDeadLetterQueries } from '../execution/dead-letter-queries.js';
+import { QueueAdministration } from '../execution/queue-administration.js';
 import { createRequestQueries } from '../execution/request-queries.js';
 import { createStorage } from '../features/files/create-storage.js';
 import { createUploads } from '../features/files/uploads.js';
 import { createApp } from '../http/app.js';
+import type { AdminDeps } from '../http/deps.js';
 import { createOperationsRouter } from '../operations/router.js';
 import { version } from '../platform/version.js';
 import { Broadcasts } from '../realtime/broadcasts.js';
@@ -46,6 +51,7 @@ export function startApi(node: SynapNode): void {
     requests: createRequestQueries(database),
     uploads: createUploads({ storage: createStorage(config.storage, node.metrics), sql: database.sql }),
     broadcasts: new Broadcasts({ log: node.log, publisher, presence: node.backplane.presence }),
+    admin: createAdmin(node, administration),
     mounts: [{ path: '/admin', router: operations }],
   });
   node.http.serve(app);
@@ -60,4 +66,17 @@ export function startApi(node: SynapNode): void {
         () => 'degraded' as const,
       ),
   });
+}
+
+function createAdmin(
+  { database, catalogue, backend, clock, logger }: SynapNode,
+  administration: JobAdministration,
+): AdminDeps {
+  return {
+    administration,
+    deadLetters: createDeadLetterQueries(database),
+    corrections: new Corrections({ database, catalogue }),
+    bulk: new BulkOperations(database),
+    queues: new QueueAdministration({ database, backend, queues: catalogue.queues, clock, logger }),
+  };
 }

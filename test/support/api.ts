@@ -10,6 +10,11 @@ import { EventAcceptor } from '../../src/events/acceptor.js';
 import { EventCatalogue } from '../../src/events/catalogue.js';
 import { createEventQueries } from '../../src/events/event-queries.js';
 import { EventStore } from '../../src/events/store.js';
+import { JobAdministration } from '../../src/execution/administration.js';
+import { BulkOperations } from '../../src/execution/bulk-operations.js';
+import { Corrections } from '../../src/execution/corrections.js';
+import { createDeadLetterQueries } from '../../src/execution/dead-letter-queries.js';
+import { QueueAdministration } from '../../src/execution/queue-administration.js';
 import { createRequestQueries } from '../../src/execution/request-queries.js';
 import { createStorage } from '../../src/features/files/create-storage.js';
 import { createUploads } from '../../src/features/files/uploads.js';
@@ -117,6 +122,24 @@ function realDeps(config: Config, database: Database, logger: Logger): AppDeps {
       presence: new LocalPresence(),
     }),
     reads: features.flatMap(({ reads }) => reads),
+    admin: adminDeps(database, catalogue, logger),
+  };
+}
+
+/** Its queues have no store. */
+function adminDeps(database: Database, catalogue: EventCatalogue, logger: Logger): AppDeps['admin'] {
+  const backend = {
+    queue: () => {
+      throw new Error('no queue here');
+    },
+  };
+  const publisher = { publish: () => undefined, ephemeral: () => undefined };
+  return {
+    administration: new JobAdministration({ database, publisher, onRunnable: () => undefined }),
+    deadLetters: createDeadLetterQueries(database),
+    corrections: new Corrections({ database, catalogue }),
+    bulk: new BulkOperations(database),
+    queues: new QueueAdministration({ database, backend, queues: catalogue.queues, clock: systemClock, logger }),
   };
 }
 

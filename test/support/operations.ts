@@ -39,35 +39,45 @@ export async function startAdministration() {
   return { testDatabase, database, administration, published, runnable };
 }
 
+export interface Seed {
+  readonly state: string;
+  /** SQL. */
+  readonly runAt?: string;
+  readonly userId?: string;
+  readonly type?: string;
+  readonly aggregateId?: string;
+  readonly data?: unknown;
+  readonly letter?: {
+    readonly fingerprint?: string;
+    readonly code?: string;
+    readonly message?: string;
+    readonly replays?: number;
+    /** SQL. */
+    readonly diedAt?: string;
+  };
+}
+
 /** A job in the state that a real one would be in, and its event; a dead one with its dead letter. */
-export async function seedJob(
-  { pool }: Pick<TestDatabase, 'pool'>,
-  {
-    state,
-    runAt = 'now()',
-    userId = 'ursula',
-  }: { readonly state: string; readonly runAt?: string; readonly userId?: string },
-): Promise<SeededJob> {
+export async function seedJob({ pool }: Pick<TestDatabase, 'pool'>, seed: Seed): Promise<SeededJob> {
+  const { state, runAt = 'now()', userId = 'ursula', type = queue, letter = {}, aggregateId = 'note-1' } = seed;
   const id = newId();
   const ended = ['completed', 'dead', 'cancelled'].includes(state);
   await pool.query(
     `WITH e AS (
        INSERT INTO events (id, type, "aggregateId", "aggregateType", "userId", data, source, "correlationId", "requestId")
-       VALUES ($1, '${queue}', 'note-1', 'note', $3, '{"title": "Buy milk"}', 'api', 'req-1', 'req-1')
+       VALUES ($1, $4, $6, 'note', $3, $5, 'api', 'req-1', 'req-1')
      )
      INSERT INTO jobs (id, queue, "userId", "requestId", "isRoot", state, priority, "runAt", "startedAt", "finishedAt", failures, fence)
-     VALUES ($1, '${queue}', $3, 'req-1', true, $2, 10, ${runAt}, now(), ${ended ? 'now()' : 'NULL'}, 3, 3)`,
-    [id, state, userId],
+     VALUES ($1, $4, $3, 'req-1', true, $2, 10, ${runAt}, now(), ${ended ? 'now()' : 'NULL'}, 3, 3)`,
+    [id, state, userId, type, JSON.stringify(seed.data ?? { title: 'Buy milk' }), aggregateId],
   );
   if (state === 'dead') {
-    const error = {
-      code: 'handler_failed',
-      message: 'the disk is full',
-      stack: 'Error: the disk is full\n    at write (notes.ts:1:1)',
-    };
+    const { fingerprint = 'f', code = 'handler_failed', message = 'the disk is full', replays = 0 } = letter;
+    const error = { code, message, stack: `Error: ${message}\n    at write (notes.ts:1:1)` };
     await pool.query(
-      `INSERT INTO dead_letters ("jobId", queue, "userId", generation, attempts, fingerprint, error) VALUES ($1, '${queue}', $3, 1, 3, 'f', $2)`,
-      [id, JSON.stringify(error), userId],
+      `INSERT INTO dead_letters ("jobId", queue, "userId", generation, attempts, fingerprint, error, replays, "createdAt")
+       VALUES ($1, $4, $3, 1, 3, $5, $2, $6, ${letter.diedAt ?? 'now()'})`,
+      [id, JSON.stringify(error), userId, type, fingerprint, replays],
     );
   }
   return { id, ticket: ticketId(id, 1) };

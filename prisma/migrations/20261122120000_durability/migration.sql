@@ -61,6 +61,7 @@ CREATE TABLE "bulk_operations" (
     "skipped" INTEGER NOT NULL DEFAULT 0,
     "cursor" UUID,
     "lastError" TEXT,
+    "dueAt" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "finishedAt" TIMESTAMPTZ(3),
 

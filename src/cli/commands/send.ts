@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { Option, type Command } from 'commander';
 import type { WireNotification } from '../../realtime/contract.js';
@@ -9,6 +8,7 @@ import { Live } from '../live.js';
 import { tokenFor, type Who } from '../settings.js';
 import { WaitView } from '../wait-view.js';
 import { outputOf, settingsOf, type CommandContext } from './context.js';
+import { readJson } from './json-argument.js';
 
 interface Options extends Who {
   readonly requestId?: string;
@@ -51,7 +51,7 @@ Examples:
       const token = await tokenFor({ url, ...settings }, options);
       const event: OutgoingEvent = {
         type,
-        data: parseJson(await textOf(json, context)),
+        data: await readJson(json, context),
         requestId: options.requestId ?? randomUUID(),
         ...(options.priority !== undefined && { priority: options.priority }),
         ...(options.delay !== undefined && { delayMs: options.delay }),
@@ -117,28 +117,3 @@ function late(event: OutgoingEvent, timeoutMs: number): CliError {
 
 const goesOn = ({ requestId }: OutgoingEvent): string =>
   `It goes on without you: synap tail --room request_${requestId}, or GET /v1/requests/${requestId}.`;
-
-async function textOf(argument: string, context: CommandContext): Promise<string> {
-  if (argument === '-') return context.readInput();
-  if (!argument.startsWith('@')) return argument;
-  return readFile(argument.slice(1), 'utf8').catch(() => {
-    throw new CliError(
-      'no_file',
-      `The file ${argument.slice(1)} cannot be read.`,
-      'Give the data as JSON, or @ and a path from here.',
-    );
-  });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new CliError(
-      'malformed_json',
-      `The data is not JSON: ${reason}.`,
-      `Quote it for the shell: '{"title":"Hello"}'.`,
-    );
-  }
-}
