@@ -9,6 +9,8 @@ export interface PeriodicOptions {
   readonly run: () => Promise<boolean | void>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A round is left out while this process does not lead. */
+  readonly leader?: { readonly isLeader: boolean };
 }
 
 /** A round that hangs (a frozen Redis) must not take the time of whatever stops after it; rounds can be repeated. */
@@ -49,10 +51,10 @@ export class Periodic {
   }
 
   async #runOnce(): Promise<void> {
-    const { name, run, logger, everyMs } = this.#options;
+    const { name, run, logger, everyMs, leader } = this.#options;
     let hasMore = false;
     try {
-      hasMore = (await run()) === true;
+      if (leader?.isLeader !== false) hasMore = (await run()) === true;
     } catch (thrown) {
       logger.warn({ err: toError(thrown), service: name }, 'a round failed; the next one follows');
     }
