@@ -6,29 +6,35 @@ import type { Metrics } from '../platform/metrics.js';
 import type { QueueBackend } from '../queues/backend.js';
 import type { Runnable } from '../queues/ticket.js';
 import { isWithinQueueDelay, type Outbox } from './outbox.js';
+import type { QueueWindow } from './queue-window.js';
 
 export interface FastPathOptions {
   readonly backend: QueueBackend;
   readonly outbox: Outbox;
+  readonly window: QueueWindow;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
 
 const maxBatch = 250;
+/** In all queues together. */
 const maxWaiting = 10_000;
 const enqueueTimeoutMs = 5_000;
 const restAfterFailureMs = 1_000;
 
 /**
  * Enqueues what this process just committed, without a look at the database: its rows are leased to it by their insert.
- * Best effort by design. Whatever it drops (queue store away, too much waiting, process killed) is in the outbox, and the
- * dispatcher takes it when the lease is over; both adding the same id is harmless.
+ * Best effort by design. Whatever it drops (queue full or behind, its store away, too much waiting, process killed) is in the outbox,
+ * and the dispatcher takes it when the lease is over; both adding the same id is harmless.
  */
 export class FastPath {
   readonly #options: FastPathOptions;
   readonly #waiting = new Map<string, Runnable[]>();
   readonly #working = new Map<string, Promise<void>>();
+  /** Queues with a batch that got no answer in time: one for each is enough to hang. */
+  readonly #stuck = new Set<string>();
+  #waitingCount = 0;
   #dispatched: Runnable[] = [];
   #removing: Promise<void> | undefined;
   #restsUntil = 0;
@@ -42,10 +48,11 @@ export class FastPath {
     const now = this.#options.clock.now();
     if (now < this.#restsUntil) return;
     for (const item of runnable) {
-      if (!isWithinQueueDelay(item.runAt, now)) continue;
+      if (!isWithinQueueDelay(item.runAt, now) || this.#stuck.has(item.queue)) continue;
+      if (this.#waitingCount >= maxWaiting) continue;
       const waiting = this.#waiting.get(item.queue) ?? [];
-      if (waiting.length >= maxWaiting) continue;
       waiting.push(item);
+      this.#waitingCount++;
       this.#waiting.set(item.queue, waiting);
       if (!this.#working.has(item.queue)) this.#working.set(item.queue, this.#work(item.queue));
     }
@@ -65,24 +72,47 @@ export class FastPath {
     this.#working.delete(queue);
   }
 
-  #take(queue: string): Runnable[] {
-    return this.#waiting.get(queue)?.splice(0, maxBatch) ?? [];
+  #take(queue: string, atMost = maxBatch): Runnable[] {
+    const taken = this.#waiting.get(queue)?.splice(0, atMost) ?? [];
+    this.#waitingCount -= taken.length;
+    return taken;
   }
 
   async #enqueue(queue: string, batch: Runnable[]): Promise<void> {
-    const { backend, metrics, logger, clock } = this.#options;
-    const late = Promise.withResolvers<never>();
-    const cancel = clock.after(enqueueTimeoutMs, () => late.reject(new Error('the queue store does not answer')));
+    const { metrics, logger, clock } = this.#options;
     try {
-      await Promise.race([backend.enqueue(queue, batch), late.promise]);
+      const added = await this.#inTime(queue, this.#add(queue, batch));
+      if (added.length === 0) return;
       reachFaultPoint('fast-path.enqueued');
-      metrics.outboxDispatched.inc({ path: 'fast' }, batch.length);
-      this.#dispatched.push(...batch);
+      metrics.outboxDispatched.inc({ path: 'fast' }, added.length);
+      this.#dispatched.push(...added);
       this.#removing ??= this.#removeDispatched();
     } catch (thrown) {
       logger.debug({ err: toError(thrown), queue }, 'left to the dispatcher');
       this.#restsUntil = clock.now() + restAfterFailureMs;
-      this.#waiting.delete(queue);
+      this.#take(queue, Infinity);
+    }
+  }
+
+  /** @returns those that there was room for. */
+  async #add(queue: string, batch: Runnable[]): Promise<Runnable[]> {
+    const { window, backend } = this.#options;
+    const admitted = await window.admit(queue, batch);
+    if (admitted.length > 0) await backend.enqueue(queue, admitted);
+    return admitted;
+  }
+
+  /** A store that is frozen may answer minutes later; until then nothing else is sent to this queue. */
+  async #inTime<T>(queue: string, answer: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const cancel = this.#options.clock.after(enqueueTimeoutMs, () => {
+      this.#stuck.add(queue);
+      const settle = () => this.#stuck.delete(queue);
+      answer.then(settle, settle);
+      late.reject(new Error('the queue store does not answer'));
+    });
+    try {
+      return await Promise.race([answer, late.promise]);
     } finally {
       cancel();
     }

@@ -1,13 +1,14 @@
 import type pg from 'pg';
 import type { Clock } from '../platform/clock.js';
-import { runStatement, type Statement } from '../platform/database.js';
+import { toError } from '../platform/errors.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
+import type { Leadership } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import { Periodic } from '../platform/periodic.js';
 import type { QueueBackend } from '../queues/backend.js';
 import { ticketId } from '../queues/ticket.js';
-import { isHeldByLiveWorker } from './liveness.js';
+import { firstPage, UnfinishedJobs, type TicketHolder } from './unfinished-jobs.js';
 
 export interface ReconcilerOptions {
   readonly pool: pg.Pool;
@@ -16,97 +17,106 @@ export interface ReconcilerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly leader?: Leadership;
   /** How long a job must have been due before it is looked for; younger ones are on their way. */
   readonly overdueMs?: number;
 }
 
-const everyMs = 15_000;
-const pageSize = 500;
-const firstId = '00000000-0000-0000-0000-000000000000';
+/** A page each time: 4,000 unfinished jobs a second, so that a backlog of millions costs no more than a small one. */
+const pageEveryMs = 500;
+const sweepEveryMs = 15_000;
+const orphansEveryMs = 300_000;
+/** Right after a store forgot everything: also what is due later. */
+const everything = -1_000 * 86_400_000;
 
-/** Jobs that should be in a queue: due, not finished, not in the outbox, not held by a live worker. */
-const findOverdue: Statement = {
-  name: 'reconciler-overdue',
-  text: `
-  SELECT j.id, j.queue, j.generation FROM jobs j
-  WHERE j."finishedAt" IS NULL AND j."isReleased" AND j.id > $1 AND j.queue = ANY($2) AND j."runAt" < now() - $3 * interval '1 millisecond'
-    AND NOT (j.state = 'running' AND ${isHeldByLiveWorker('j')})
-    AND NOT EXISTS (SELECT FROM outbox o WHERE o."jobId" = j.id)
-  ORDER BY j.id LIMIT ${pageSize}`,
-};
-
-/** With a new generation: should the lost ticket turn up after all, its claim finds it obsolete. */
-const dispatchAgain: Statement = {
-  name: 'reconciler-dispatch-again',
-  text: `
-  WITH again AS (
-    UPDATE jobs j SET generation = j.generation + 1
-    FROM (
-      SELECT l.id FROM jobs l JOIN unnest($1::uuid[], $2::int[]) AS lost(id, generation)
-        ON l.id = lost.id AND l.generation = lost.generation
-      WHERE l."finishedAt" IS NULL AND NOT (l.state = 'running' AND ${isHeldByLiveWorker('l')})
-      ORDER BY l.id FOR UPDATE OF l SKIP LOCKED
-    ) lost
-    WHERE j.id = lost.id
-    RETURNING j.id, j.queue, j."userId", j.priority, j.generation, j."runAt"
-  )
-  INSERT INTO outbox ("jobId", queue, "userId", priority, generation, "runAt", "claimedUntil")
-  SELECT id, queue, "userId", priority, generation, "runAt", now() FROM again
-  ON CONFLICT DO NOTHING RETURNING "jobId"`,
-};
-
-interface OverdueRow {
-  readonly id: string;
-  readonly queue: string;
-  readonly generation: number;
-}
-
-/** Finds what should be queued and is not (a Redis that was flushed, or failed over to an older copy) and dispatches it anew. */
+/**
+ * Finds the single ticket that a queue has lost (a job deleted by hand, a list entry gone) and dispatches its job anew. A slow, bounded
+ * sweep; that a whole store has forgotten is seen at once by the generation watch.
+ */
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  readonly #periodic: Periodic;
-  #cursor = firstId;
+  readonly #jobs: UnfinishedJobs;
+  readonly #sweeping: Periodic;
+  readonly #tidying: Periodic;
+  #cursor = firstPage;
+  #overdueMs: number;
+  #nextSweepAt = 0;
+  #tidied = 0;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    const { clock, logger } = options;
-    this.#periodic = new Periodic({ name: 'reconciler', everyMs, run: () => this.runOnce(), clock, logger });
+    this.#jobs = new UnfinishedJobs(options.pool);
+    this.#overdueMs = options.overdueMs ?? sweepEveryMs;
+    const { clock, logger, leader } = options;
+    const shared = { clock, logger, ...(leader !== undefined && { leader }) };
+    this.#sweeping = new Periodic({ name: 'reconciler', everyMs: pageEveryMs, run: () => this.#sweep(), ...shared });
+    this.#tidying = new Periodic({ name: 'orphans', everyMs: orphansEveryMs, run: () => this.#tidy(), ...shared });
   }
 
   start(): void {
-    this.#periodic.start();
+    this.#sweeping.start();
+    this.#tidying.start();
   }
 
-  stop(): Promise<void> {
-    return this.#periodic.stop();
+  async stop(): Promise<void> {
+    await Promise.all([this.#sweeping.stop(), this.#tidying.stop()]);
   }
 
-  /** One page of overdue jobs. @returns whether the next page follows. */
+  /** The next sweep begins now and looks for everything, as after a store forgot what was on its way to it. */
+  sweepAll(): void {
+    this.#cursor = firstPage;
+    this.#overdueMs = everything;
+    this.#nextSweepAt = 0;
+  }
+
+  /** One page. @returns whether the next one follows. */
   async runOnce(): Promise<boolean> {
-    const { pool, queues, overdueMs = 15_000, logger, metrics } = this.#options;
-    const overdue = await runStatement<OverdueRow>(pool, findOverdue, [this.#cursor, queues, overdueMs]);
-    const lost = await this.#missing(overdue);
+    const { queues, logger, metrics } = this.#options;
+    const { jobs, next } = await this.#jobs.page(this.#cursor, queues, this.#overdueMs);
+    const lost = await this.#missing(jobs);
     if (lost.length > 0) {
       reachFaultPoint('reconciler.found');
-      const ids = lost.map(({ id }) => id);
-      const again = await runStatement(pool, dispatchAgain, [ids, lost.map(({ generation }) => generation)]);
+      const again = await this.#jobs.dispatchAgain(lost);
       reachFaultPoint('reconciler.dispatched');
-      metrics.outboxDispatched.inc({ path: 'reconciler' }, again.length);
-      logger.warn({ jobs: again.length }, 'jobs were missing in their queues and are dispatched again');
+      metrics.outboxDispatched.inc({ path: 'reconciler' }, again);
+      logger.warn({ jobs: again }, 'jobs were missing in their queues and are dispatched again');
     }
-    const isFull = overdue.length === pageSize;
-    this.#cursor = isFull ? (overdue.at(-1)?.id ?? firstId) : firstId;
-    return isFull;
+    this.#cursor = next ?? firstPage;
+    return next !== undefined;
   }
 
-  async #missing(overdue: readonly OverdueRow[]): Promise<OverdueRow[]> {
-    const pages = [...Map.groupBy(overdue, ({ queue }) => queue)].map(async ([queue, rows]) => {
-      const missing = await this.#options.backend.missing(
-        queue,
-        rows.map(({ id, generation }) => ticketId(id, generation)),
-      );
+  /** While the store is away the page is read again. */
+  async #sweep(): Promise<void> {
+    const { clock, logger, overdueMs = sweepEveryMs } = this.#options;
+    if (clock.now() < this.#nextSweepAt) return;
+    const wanted = this.#overdueMs;
+    try {
+      if (await this.runOnce()) return;
+    } catch (thrown) {
+      logger.debug({ err: toError(thrown) }, 'what the queues have is not known');
+      return;
+    }
+    // Unless all was asked for meanwhile.
+    if (this.#overdueMs !== wanted) return;
+    this.#overdueMs = overdueMs;
+    this.#nextSweepAt = clock.now() + sweepEveryMs;
+  }
+
+  async #missing(jobs: readonly TicketHolder[]): Promise<TicketHolder[]> {
+    const pages = [...Map.groupBy(jobs, ({ queue }) => queue)].map(async ([queue, rows]) => {
+      const ids = rows.map(({ id, generation }) => ticketId(id, generation));
+      const missing = await this.#options.backend.missing(queue, ids);
       return rows.filter(({ id, generation }) => missing.has(ticketId(id, generation)));
     });
     return (await Promise.all(pages)).flat();
+  }
+
+  /** One queue at a time: it reads all keys there are. */
+  async #tidy(): Promise<void> {
+    const { backend, queues, logger } = this.#options;
+    const queue = queues[this.#tidied++ % queues.length];
+    if (queue === undefined) return;
+    const removed = await backend.removeOrphans(queue);
+    if (removed > 0) logger.warn({ queue, removed }, 'what was left of lost tickets is deleted');
   }
 }

@@ -15,7 +15,7 @@ import { createDatabase } from '../platform/database.js';
 import { createLogger } from '../platform/logger.js';
 import { LiveQueueAdapter } from './live-queue-adapter.js';
 import { asOperator } from './operator.js';
-import { PauseKeeper } from './pause-keeper.js';
+import { SettingsKeeper } from './settings-keeper.js';
 import { createSessions } from './session.js';
 
 describe.each<Mode>(['redis', 'postgres'])('a live queue of Bull Board on %s', (mode) => {
@@ -161,7 +161,7 @@ describe.each<Mode>(['redis', 'postgres'])('a live queue of Bull Board on %s', (
   });
 
   test('a pause outlives a queue store that forgot it', async () => {
-    const keeper = new PauseKeeper({
+    const keeper = new SettingsKeeper({
       backend: own.backend,
       queues: [own.queue],
       sql: own.database.sql,

@@ -1,44 +1,49 @@
+import { Aging } from '../dispatch/aging.js';
 import { DeadWorkers } from '../dispatch/dead-workers.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
+import { GenerationWatch } from '../dispatch/generation-watch.js';
 import { Reconciler } from '../dispatch/reconciler.js';
 import { JobAdministration } from '../execution/administration.js';
 import { BulkRunner } from '../operations/bulk-runner.js';
 import { queueGauge } from '../operations/gauges.js';
-import { PauseKeeper } from '../operations/pause-keeper.js';
+import { SettingsKeeper } from '../operations/settings-keeper.js';
+import { Leader } from '../platform/leader.js';
 import { Sweeper } from '../realtime/sweeper.js';
 import type { SynapNode } from './node.js';
 
-/** What keeps carriers in step with Postgres: dispatch, reconciling, pauses, bulk operations, and publishing what a crash left unsaid. */
+/**
+ * What keeps carriers in step with Postgres: dispatch, and publishing what a crash left unsaid, by every process that has this
+ * role; by the one that leads, what looks over the whole.
+ */
 export function startDispatcher(node: SynapNode): void {
-  const { backend, outbox, catalogue, clock, logger, metrics, lifecycle, log, publisher, database } = node;
-  const queues = catalogue.queues;
+  const { backend, catalogue, lifecycle, database, health } = node;
+  const parts = { ...node, queues: catalogue.queues, pool: database.pool, sql: database.sql };
+  const run = (name: string, service: { start(): void; stop(): Promise<void> }): void => {
+    service.start();
+    lifecycle.onStop(name, () => service.stop());
+  };
 
-  const dispatcher = new Dispatcher({ backend, outbox, queues, clock, logger, metrics });
-  dispatcher.start();
-  lifecycle.onStop('dispatcher', () => dispatcher.stop());
+  const leader = new Leader(node);
+  run('leader', leader);
+  const led = { ...parts, leader };
 
-  const reconciler = new Reconciler({ pool: database.pool, backend, queues, clock, logger, metrics });
-  reconciler.start();
-  lifecycle.onStop('reconciler', () => reconciler.stop());
+  run('dispatcher', new Dispatcher(parts));
+  run('sweeper', new Sweeper(node));
+  run('queue gauge', queueGauge(parts));
+  run('dead workers', new DeadWorkers(parts));
+  const administration = new JobAdministration({ ...node, onRunnable: node.fastPath.offer });
+  run('bulk operations', new BulkRunner({ ...parts, administration }));
 
-  const deadWorkers = new DeadWorkers({ pool: database.pool, clock, logger, metrics });
-  deadWorkers.start();
-  lifecycle.onStop('dead workers', () => deadWorkers.stop());
+  const settings = new SettingsKeeper(led);
+  run('queue settings', settings);
+  const reconciler = new Reconciler(led);
+  run('reconciler', reconciler);
+  run('aging', new Aging(led));
+  run(
+    'generation watch',
+    new GenerationWatch({ ...led, onLost: () => settings.runOnce(), onRestored: () => reconciler.sweepAll() }),
+  );
 
-  const sweeper = new Sweeper({ log, publisher, clock, logger });
-  sweeper.start();
-  lifecycle.onStop('sweeper', () => sweeper.stop());
-
-  const pauses = new PauseKeeper({ backend, queues, sql: database.sql, clock, logger });
-  pauses.start();
-  lifecycle.onStop('pause keeper', () => pauses.stop());
-
-  const administration = new JobAdministration({ database, publisher, onRunnable: node.fastPath.offer });
-  const bulk = new BulkRunner({ sql: database.sql, administration, clock, logger });
-  bulk.start();
-  lifecycle.onStop('bulk operations', () => bulk.stop());
-
-  const gauge = queueGauge({ backend, queues, database, metrics, clock, logger });
-  gauge.start();
-  lifecycle.onStop('queue gauge', () => gauge.stop());
+  // Without its queues it dispatches nothing.
+  health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok') });
 }

@@ -1,5 +1,6 @@
 import { FastPath } from '../dispatch/fast-path.js';
 import { Outbox } from '../dispatch/outbox.js';
+import { QueueWindow } from '../dispatch/queue-window.js';
 import { EventCatalogue } from '../events/catalogue.js';
 import { Handlers } from '../execution/handlers.js';
 import type { Feature } from '../features/feature.js';
@@ -56,7 +57,9 @@ export function createNode(options: NodeOptions) {
   lifecycle.onStop('publisher', () => publisher.drain());
 
   const outbox = new Outbox(database.pool);
-  const fastPath = new FastPath({ backend, outbox, clock, logger, metrics });
+  const { queues } = catalogue;
+  const window = new QueueWindow({ backend, outbox, queues, size: config.queues.window, clock, logger });
+  const fastPath = new FastPath({ backend, outbox, window, clock, logger, metrics });
   lifecycle.onStop('fast path', () => fastPath.drain());
 
   const health = new Health();
@@ -81,6 +84,7 @@ export function createNode(options: NodeOptions) {
     log,
     publisher,
     outbox,
+    window,
     fastPath,
     health,
     tokens: createTokens(jwtSecret),

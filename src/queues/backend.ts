@@ -27,14 +27,32 @@ export interface Consumer {
   abandon(): Promise<void>;
 }
 
+/** How full a queue is: tickets that wait, are delayed or in hand, and how many of those that wait are of high priority. */
+export interface Occupancy {
+  readonly tickets: number;
+  readonly high: number;
+}
+
 /** The seam between Synap and BullMQ; one implementation on Redis, one on Postgres (single node). */
 export interface QueueBackend {
   readonly mode: 'redis' | 'postgres';
   /** Adds tickets to a queue. On any error the outcome of all is unknown; adding them again is harmless. */
   enqueue(queue: string, tickets: readonly Ticket[]): Promise<void>;
   consume(queue: string, concurrency: number, dispose: (taken: Taken) => Promise<Disposal>): Consumer;
-  /** Which of these ticket ids the queue does not know as waiting, delayed or active. */
+  /** Which of these ticket ids the queue does not know as waiting, delayed or active; asked at once for all. */
   missing(queue: string, ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Asked at once for all queues. */
+  occupancy(queues: readonly string[]): Promise<ReadonlyMap<string, Occupancy>>;
+  /** Names the life that each queue's store is in: it changes when the store may have forgotten what was queued. */
+  generations(queues: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Begins a new one, told from all that were, and names it. */
+  beginGeneration(queue: string): Promise<string>;
+  /** The first ids that wait with this priority, and only where a more urgent one waits before them. */
+  overtaken(queue: string, priority: number, limit: number): Promise<readonly string[]>;
+  /** Of a ticket that waits, or will when its delay is over; behind those that have the priority already. One that is gone is no error. */
+  changePriority(queue: string, id: string, priority: number): Promise<void>;
+  /** Deletes what is left of tickets that no list has any more; adding them again would be ignored. @returns how many. */
+  removeOrphans(queue: string): Promise<number>;
   /** BullMQ's own object, for Bull Board and metrics. */
   queue(name: string): Queue;
   /** Resolves when the store answers. */

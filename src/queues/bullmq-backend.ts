@@ -2,8 +2,11 @@ import { DelayedError, UnrecoverableError, type Job, type Queue, type Worker, ty
 import { toError } from '../platform/errors.js';
 import type { Clock } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
-import type { Consumer, Disposal, QueueBackend, Taken } from './backend.js';
-import { parseTicketId, ticketId, type Ticket } from './ticket.js';
+import type { Consumer, Disposal, Occupancy, QueueBackend, Taken } from './backend.js';
+import { parseTicketId, ticketId, type Ticket, type TicketData } from './ticket.js';
+
+/** What dispatch asks of a store beyond BullMQ's own functions. */
+export type Looks = Pick<QueueBackend, 'missing' | 'occupancy' | 'generations' | 'beginGeneration' | 'overtaken'>;
 
 /** What differs between the stores. */
 export interface BullMqStore {
@@ -14,6 +17,7 @@ export interface BullMqStore {
     processor: (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>,
     options: WorkerTuning,
   ): Worker;
+  readonly looks: Looks;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -23,8 +27,11 @@ export type WorkerTuning = Omit<WorkerOptions, 'connection' | 'prefix'>;
 /** Finished jobs stay for Bull Board's sake only. */
 const keptForBullBoard = { count: 1_000 };
 
-/** BullMQ's states of a ticket that will be delivered, or was and is not disposed of. */
-const inHand: ReadonlySet<string> = new Set(['waiting', 'prioritized', 'delayed', 'active', 'waiting-children']);
+/** Orphans are rare; what one call leaves, the next one finds. */
+const orphans = { keysPerScan: 1_000, atMost: 10_000 };
+
+/** BullMQ's code for a ticket that is not there. */
+const isGone = (thrown: unknown): boolean => thrown instanceof Error && 'code' in thrown && thrown.code === -1;
 
 /** A job whose attempt could not even be judged (Postgres away) is looked at again after this. */
 const unjudgedDelayMs = 1_000;
@@ -74,10 +81,36 @@ export class BullMqBackend implements QueueBackend {
     );
   }
 
-  async missing(name: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
-    const queue = this.queue(name);
-    const states = await Promise.all(ids.map((id) => queue.getJobState(id)));
-    return new Set(ids.filter((_, index) => !inHand.has(states[index] ?? 'unknown')));
+  missing(queue: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.#store.looks.missing(queue, ids);
+  }
+
+  occupancy(queues: readonly string[]): Promise<ReadonlyMap<string, Occupancy>> {
+    return this.#store.looks.occupancy(queues);
+  }
+
+  generations(queues: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.#store.looks.generations(queues);
+  }
+
+  beginGeneration(queue: string): Promise<string> {
+    return this.#store.looks.beginGeneration(queue);
+  }
+
+  overtaken(queue: string, priority: number, limit: number): Promise<readonly string[]> {
+    return this.#store.looks.overtaken(queue, priority, limit);
+  }
+
+  async changePriority(queue: string, id: string, priority: number): Promise<void> {
+    try {
+      await this.queue(queue).getBackend().changePriority(id, priority);
+    } catch (thrown) {
+      if (!isGone(thrown)) throw thrown;
+    }
+  }
+
+  removeOrphans(queue: string): Promise<number> {
+    return this.queue(queue).removeOrphanedJobs(orphans.keysPerScan, orphans.atMost);
   }
 
   consume(queue: string, concurrency: number, dispose: (taken: Taken) => Promise<Disposal>): Consumer {
@@ -117,15 +150,24 @@ export class BullMqBackend implements QueueBackend {
         throw asUnrecoverable(disposal.error);
       case 'later':
         // BullMQ would count a refusal as the job's failure, and end it. Left alone its lock runs out, and it is given out again.
-        await job
-          .moveToDelayed(disposal.runAt, token)
-          .catch((thrown: unknown) =>
-            this.#logger.warn(
-              { err: toError(thrown), jobId: job.id },
-              'a ticket could not be put back; its lock runs out',
-            ),
-          );
+        await this.#putBack(job, disposal.runAt, token).catch((thrown: unknown) =>
+          this.#logger.warn(
+            { err: toError(thrown), jobId: job.id },
+            'a ticket could not be put back; its lock runs out',
+          ),
+        );
         throw new DelayedError();
+    }
+  }
+
+  /** A store that was flushed while the job ran has no ticket to put back: the same one is added again. */
+  async #putBack(job: Job, runAt: number, token: string | undefined): Promise<void> {
+    try {
+      await job.moveToDelayed(runAt, token);
+    } catch (thrown) {
+      if (!isGone(thrown)) throw thrown;
+      const data = job.data as TicketData;
+      await this.enqueue(job.queueName, [{ ...parseTicketId(job.id ?? ''), priority: job.priority, runAt, data }]);
     }
   }
 

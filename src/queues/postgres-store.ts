@@ -10,6 +10,7 @@ import {
 import pg from 'pg';
 import type { Logger } from '../platform/logger.js';
 import type { BullMqStore } from './bullmq-backend.js';
+import { PostgresLooks } from './postgres-looks.js';
 
 /** BullMQ's tables live in a schema of their own, beside Synap's. */
 const schema = 'bullmq';
@@ -39,6 +40,7 @@ export function createPostgresStore(databaseUrl: string, queueCount: number, log
   const classes = withBackend(createPostgresBackend);
   return {
     mode: 'postgres',
+    looks: new PostgresLooks(pool),
     createQueue: (name) => new classes.Queue(name, { connection }) as unknown as Queue,
     createWorker: (name, processor, options) =>
       new classes.Worker(name, processor, { ...options, connection }) as unknown as Worker,

@@ -2,6 +2,7 @@ import { Queue, Worker } from 'bullmq';
 import { connectRedis } from '../platform/redis.js';
 import type { Logger } from '../platform/logger.js';
 import type { BullMqStore } from './bullmq-backend.js';
+import { RedisLooks } from './redis-looks.js';
 
 /**
  * Queues in Redis. The prefix carries a hash tag per queue, so that in Redis Cluster each queue lives in one slot and
@@ -14,6 +15,7 @@ export function createRedisStore(url: string, prefix: string, logger: Logger): B
   const prefixOf = (name: string) => `{${prefix}:${name}}`;
   return {
     mode: 'redis',
+    looks: new RedisLooks(producer, prefixOf),
     // The version check asks Redis once, when the queue is made: refused then, it would fail the queue for ever.
     createQueue: (name) =>
       new Queue(name, {

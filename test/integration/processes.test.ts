@@ -219,10 +219,12 @@ describe('while Redis is away', () => {
     const redis = await startRedis();
     const shared = { databaseUrl: db.url, redisUrl: redis.url, env: { QUEUE_PREFIX: createRedisPrefix() } };
     const api = await start({ ...shared, roles: ['api'] });
-    const rest = await start({ ...shared, roles: ['worker', 'dispatcher', 'realtime'] });
+    const rest = await start({ ...shared, roles: ['worker', 'realtime'] });
+    const dispatcher = await start({ ...shared, roles: ['dispatcher'] });
     await redis.kill();
     const ready = async (url: string) => (await fetch(`${url}/ready`)).status;
     await eventually(async () => ((await ready(rest.url)) === 503 ? true : undefined), 'the worker to be unready');
+    expect(await ready(dispatcher.url)).toBe(503);
     expect(await ready(api.url)).toBe(200);
     expect(await (await fetch(`${api.url}/ready`)).json()).toMatchObject({ status: 'degraded' });
     for (let n = 0; n < 5; n++)

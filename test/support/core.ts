@@ -6,6 +6,7 @@ import { EventStore } from '../../src/events/store.js';
 import { Dispatcher } from '../../src/dispatch/dispatcher.js';
 import { FastPath } from '../../src/dispatch/fast-path.js';
 import { Outbox } from '../../src/dispatch/outbox.js';
+import { QueueWindow } from '../../src/dispatch/queue-window.js';
 import { Claims } from '../../src/execution/claims.js';
 import { Executor } from '../../src/execution/executor.js';
 import { Finishing } from '../../src/execution/finishing.js';
@@ -37,6 +38,10 @@ export interface CoreOptions<Services> {
   /** Stands between the core and its queues. */
   readonly wrap?: (backend: QueueBackend) => QueueBackend;
   readonly withFastPath?: boolean;
+  /** Tickets of a queue at a time. */
+  readonly window?: number;
+  /** A Redis of one's own, to flush or kill. */
+  readonly redisUrl?: string;
 }
 
 /**
@@ -57,7 +62,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
   if (options.mode === 'postgres') await migrateQueues(testDatabase.url);
   const store =
     options.mode === 'redis'
-      ? createRedisStore(redisUrl(), createRedisPrefix(), logger)
+      ? createRedisStore(options.redisUrl ?? redisUrl(), createRedisPrefix(), logger)
       : createPostgresStore(testDatabase.url, catalogue.queues.length, logger);
   const own = new BullMqBackend(store, clock, logger);
   const backend = options.wrap?.(own) ?? own;
@@ -74,11 +79,13 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
   };
 
   const outbox = new Outbox(database.pool);
-  const fastPath = new FastPath({ backend, outbox, clock, logger, metrics });
+  const { queues } = catalogue;
+  const window = new QueueWindow({ backend, outbox, queues, size: options.window ?? 10_000, clock, logger });
+  const fastPath = new FastPath({ backend, outbox, window, clock, logger, metrics });
   const onRunnable = options.withFastPath === false ? () => undefined : fastPath.offer;
   const eventStore = new EventStore({ pool: database.pool, onRunnable });
   const acceptor = new EventAcceptor({ catalogue, store: eventStore, clock, metrics });
-  const dispatcher = new Dispatcher({ backend, outbox, queues: catalogue.queues, clock, logger, metrics, everyMs: 50 });
+  const dispatcher = new Dispatcher({ backend, outbox, window, queues, clock, logger, metrics, everyMs: 50 });
   const registry = new WorkerRegistry({ pool: database.pool, clock, logger });
   const handlers = new Handlers(options.handlers);
   const shutdown = new AbortController();
@@ -123,6 +130,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
     executorWith: (itsClock: Clock) => executorWith(itsClock).execute,
     fleet,
     outbox,
+    window,
     catalogue,
     entries,
     frames,

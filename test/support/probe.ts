@@ -3,7 +3,7 @@ import { defineEvent } from '../../src/events/definition.js';
 import { defineHandlerFor, failureData, type AttemptContext } from '../../src/execution/handler.js';
 import { exponential } from '../../src/execution/retry.js';
 import type { Json } from '../../src/platform/text.js';
-import { startCore, type Core, type QueueMode } from './core.js';
+import { startCore, type Core, type CoreOptions, type QueueMode } from './core.js';
 import { eventually } from './signals.js';
 
 const Asked = defineEvent({
@@ -56,7 +56,11 @@ const echo = defineHandlerFor<null>()({
 const running: Core[] = [];
 
 /** A core whose `probe.run.requested` is handled by `run`. */
-export async function startProbe(mode: QueueMode, run: Run, more: { withFastPath?: boolean } = {}) {
+export async function startProbe(
+  mode: QueueMode,
+  run: Run,
+  more: Pick<CoreOptions<null>, 'withFastPath' | 'window' | 'redisUrl' | 'wrap'> = {},
+) {
   const started = await startCore<null>({
     mode,
     events: [Asked, Done, Failed, Chained, EchoFailed],

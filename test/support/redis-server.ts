@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -21,12 +21,14 @@ export interface RedisServer {
  * A Redis (or Valkey) of one's own: nothing on disk, nothing evicted, loopback only. It is up in some 20 ms, so that a test
  * file which flushes, freezes or kills Redis has its own.
  * @param options.port to come back where an earlier one was
+ * @param options.dump a file that SAVE wrote: it begins with what was true then
  */
 export async function spawnRedis(
-  options: { readonly port?: number } = {},
+  options: { readonly port?: number; readonly dump?: string } = {},
 ): Promise<RedisServer & { readonly child: ChildProcess }> {
   const port = options.port ?? (await freePort());
   const dir = await mkdtemp(path.join(tmpdir(), 'synap-redis-'));
+  if (options.dump !== undefined) await copyFile(options.dump, path.join(dir, 'dump.rdb'));
   const settings = { port, bind: '127.0.0.1', dir, save: '', appendonly: 'no', 'maxmemory-policy': 'noeviction' };
   const child = await spawnFirst(
     ['redis-server', 'valkey-server'],

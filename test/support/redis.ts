@@ -16,7 +16,9 @@ export function createRedisPrefix(): string {
 }
 
 /** A Redis for this test file alone; see `spawnRedis`. */
-export async function startRedis(options: { readonly port?: number } = {}): Promise<RedisServer> {
+export async function startRedis(
+  options: { readonly port?: number; readonly dump?: string } = {},
+): Promise<RedisServer> {
   const server = await spawnRedis(options);
   watchChild(server.child, `Redis on port ${server.port}`);
   return server;

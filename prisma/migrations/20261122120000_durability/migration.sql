@@ -77,5 +77,8 @@ CREATE INDEX "jobs_lane_idx" ON "jobs"("lane", "position") WHERE "lane" IS NOT N
 CREATE INDEX "lanes_waiting_idx" ON "lanes"("key") WHERE "lastPosition" > "head";
 ALTER TABLE "lanes" SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
--- Fair release of a backlog: the next user of a queue, and that user's oldest row.
-CREATE INDEX "outbox_fair_idx" ON "outbox"("queue", "priority", "userId", "claimedUntil");
+-- Fair release of a backlog: the next user of a queue, and that user's oldest row. Rows whose time is still to come are left out,
+-- or a million of them would be read past to find the next user with something due.
+CREATE INDEX "outbox_fair_idx" ON "outbox"("queue", "priority", "userId", "claimedUntil") WHERE "runAt" <= "claimedUntil";
+-- Delays that a queue could have ahead of their time.
+CREATE INDEX "outbox_delayed_idx" ON "outbox"("queue", "claimedUntil") WHERE "runAt" > "claimedUntil";
