@@ -1,7 +1,6 @@
 import { pino } from 'pino';
 import { systemClock } from '../../src/platform/clock.js';
 import { createMetrics } from '../../src/platform/metrics.js';
-import type { Ticket } from '../../src/queues/ticket.js';
 import type { Core } from './core.js';
 
 export const probeQueue = 'probe.run.requested';
@@ -27,11 +26,3 @@ export async function generationsOf({ testDatabase }: Core): Promise<Record<stri
   const { rows } = await testDatabase.pool.query<{ id: string; generation: number }>('SELECT id, generation FROM jobs');
   return Object.fromEntries(rows.map(({ id, generation }) => [id, generation]));
 }
-
-export const probeTicket = (jobId: string, priority: number, generation = 1): Ticket => ({
-  jobId,
-  generation,
-  priority,
-  runAt: 0,
-  data: { eventId: jobId, type: probeQueue, userId: 'ada', requestId: 'r', correlationId: 'r' },
-});
