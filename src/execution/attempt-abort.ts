@@ -1,7 +1,7 @@
 import type { Clock } from '../platform/clock.js';
 import { AttemptAborted } from './outcome.js';
 
-/** The signal of one attempt: lost lock, shutdown or timeout, whichever comes first; undone when the attempt ends. */
+/** The signal of one attempt: lost lock or fence, cancellation, shutdown or timeout, whichever comes first; undone when the attempt ends. */
 export class AttemptAbort implements Disposable {
   readonly #controller = new AbortController();
   readonly #undo = new DisposableStack();
@@ -13,7 +13,7 @@ export class AttemptAbort implements Disposable {
     this.#follow(lock, () => new AttemptAborted('lock_lost', 'the queue lost its lock on this job'));
     this.#follow(shutdown, () => new AttemptAborted('shutdown', 'this worker is shutting down'));
     this.#undo.defer(
-      clock.after(timeoutMs, () => this.#abort(new AttemptAborted('timeout', `it took longer than ${timeoutMs} ms`))),
+      clock.after(timeoutMs, () => this.abort(new AttemptAborted('timeout', `it took longer than ${timeoutMs} ms`))),
     );
   }
 
@@ -27,17 +27,18 @@ export class AttemptAbort implements Disposable {
   }
 
   #follow(signal: AbortSignal, reason: () => AttemptAborted): void {
-    const onAbort = () => this.#abort(reason());
+    const onAbort = () => this.abort(signal.reason instanceof AttemptAborted ? signal.reason : reason());
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort);
     this.#undo.defer(() => signal.removeEventListener('abort', onAbort));
   }
 
-  #abort(reason: AttemptAborted): void {
+  /** The first reason counts. */
+  readonly abort = (reason: AttemptAborted): void => {
     // First, or a handler whose client ends within the signal's own turn would seem to have failed.
     this.#aborted.reject(reason);
     this.#controller.abort(reason);
-  }
+  };
 
   [Symbol.dispose](): void {
     this.#undo.dispose();

@@ -17,6 +17,7 @@ import type { Handler } from './handler.js';
 import type { Handlers } from './handlers.js';
 import { judgeFailure, type Failure, type Outcome } from './outcome.js';
 import { NonRetryableError } from './retry.js';
+import type { RunningAttempts } from './running-attempts.js';
 import { Steps } from './steps.js';
 import { isUnavailable, untilAvailable } from './until-available.js';
 
@@ -32,6 +33,10 @@ export interface ExecutorOptions<Services> {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Where the handlers that run are known to whoever finds that one must stop. */
+  readonly attempts: RunningAttempts;
+  /** Runs a job in a process of its own; where nobody can, such a job waits for a worker that does. */
+  readonly isolate?: (taken: Taken) => Promise<Disposal>;
   /** Aborted when the process must let go of what it runs. */
   readonly shutdown: AbortSignal;
 }
@@ -66,7 +71,7 @@ export class Executor<Services> {
   /** @throws SynapError `unavailable` where Postgres is away; the ticket must come back. */
   readonly execute = async (taken: Taken): Promise<Disposal> => {
     const claim = await this.#options.claims.claim(taken.jobId, taken.generation);
-    if (claim.kind !== 'claimed') return this.#disposeRefused(claim);
+    if (claim.kind !== 'claimed') return this.#disposeRefused(claim, taken);
     const { event, fence } = claim;
     const context = {
       requestId: event.requestId,
@@ -81,7 +86,7 @@ export class Executor<Services> {
     }
   };
 
-  #disposeRefused(refusal: Refusal): Disposal {
+  #disposeRefused(refusal: Refusal, taken: Taken): Disposal | Promise<Disposal> {
     switch (refusal.kind) {
       case 'obsolete':
         return { kind: 'done' };
@@ -89,9 +94,14 @@ export class Executor<Services> {
         // By the database's clock. Where this process' runs fast its time is past already, and it would circle.
         return { kind: 'later', runAt: Math.max(refusal.runAt, this.#options.clock.now() + earlyDelayMs) };
       case 'held':
+        return this.#later(heldDelayMs);
       case 'isolate':
-        return { kind: 'later', runAt: this.#options.clock.now() + heldDelayMs };
+        return this.#options.isolate?.(taken) ?? this.#later(heldDelayMs);
     }
+  }
+
+  #later(delayMs: number): Disposal {
+    return { kind: 'later', runAt: this.#options.clock.now() + delayMs };
   }
 
   async #attempt(taken: Taken, claim: Claim): Promise<Disposal> {
@@ -126,12 +136,13 @@ export class Executor<Services> {
 
   /** Runs the handler until it ends or its signal is aborted; a handler that ignores the signal is left behind its fence. */
   async #runHandler({ taken, claim, handler, buffer }: Attempt<Services>): Promise<Json> {
-    const { database, publisher, services, logger, clock } = this.#options;
+    const { database, publisher, services, logger, clock, attempts } = this.#options;
     const { event, fence, steps: recorded } = claim;
     using abort = new AttemptAbort(taken.signal, this.#options.shutdown, handler.timeoutMs, clock);
-    const { signal } = abort;
+    using _known = attempts.add({ jobId: event.id, fence, abort: abort.abort });
+    const { signal, aborted } = abort;
     const job = { id: event.id, fence, userId: event.userId, requestId: event.requestId };
-    const steps = new Steps({ sql: database.sql, publisher, job, recorded, signal });
+    const steps = new Steps({ sql: database.sql, publisher, job, recorded, signal, aborted, clock });
     using broadcast = new AttemptBroadcast({ pool: database.pool, publisher, clock, logger, event, fence, taken });
     const result = handler.run({
       event,
@@ -145,14 +156,17 @@ export class Executor<Services> {
       progress: broadcast.progress,
       stream: broadcast.toStream(),
     });
-    return (await Promise.race([result, abort.aborted])) ?? buffer.lastSuccess;
+    return (await Promise.race([result, aborted])) ?? buffer.lastSuccess;
   }
 
   /** What Postgres refuses to store of an end (a repeated key, a broken rule) is a failure of the attempt like any other. */
   async #finish(attempt: Attempt<Services>, outcome: Outcome): Promise<{ outcome: Outcome; finished: Finished }> {
     const { finishing, clock, shutdown, random } = this.#options;
-    const commit = (end: Outcome) =>
-      untilAvailable(() => finishing.finish(this.#toFinish(attempt, end)), clock, shutdown);
+    // Who cancelled it has committed that end; there is nothing left to say.
+    const commit = (end: Outcome): Promise<Finished> =>
+      end.kind === 'cancelled'
+        ? Promise.resolve(null)
+        : untilAvailable(() => finishing.finish(this.#toFinish(attempt, end)), clock, shutdown);
     try {
       return { outcome, finished: await commit(outcome) };
     } catch (thrown) {
@@ -163,7 +177,7 @@ export class Executor<Services> {
     }
   }
 
-  #toFinish({ claim, handler, buffer }: Attempt<Services>, outcome: Outcome): Finish {
+  #toFinish({ claim, handler, buffer }: Attempt<Services>, outcome: Exclude<Outcome, { kind: 'cancelled' }>): Finish {
     const base = {
       jobId: claim.event.id,
       fence: claim.fence,
@@ -195,8 +209,6 @@ export class Executor<Services> {
         };
       case 'interrupted':
         return { ...base, state: 'queued' };
-      case 'cancelled':
-        return { ...base, state: 'cancelled' };
     }
   }
 
@@ -220,13 +232,12 @@ export class Executor<Services> {
   }
 
   #dispose(outcome: Outcome, finished: Finished): Disposal {
+    if (outcome.kind === 'cancelled') return { kind: 'done', result: 'cancelled' };
     // Nothing was committed: somebody else has the job, and this ticket may still be its only one.
-    if (finished === null) return { kind: 'later', runAt: this.#options.clock.now() + heldDelayMs };
+    if (finished === null) return this.#later(heldDelayMs);
     switch (outcome.kind) {
       case 'completed':
         return { kind: 'done', result: 'completed' };
-      case 'cancelled':
-        return { kind: 'done', result: 'cancelled' };
       case 'dead':
         return { kind: 'failed', error: toThrown(outcome.failure) };
       case 'retry':
@@ -238,7 +249,7 @@ export class Executor<Services> {
   #report({ taken, claim, startedAt }: Attempt<Services>, outcome: Outcome, finished: Finished): void {
     const { metrics, clock, logger } = this.#options;
     const { event } = claim;
-    const kind = finished === null ? 'superseded' : outcome.kind;
+    const kind = finished === null && outcome.kind !== 'cancelled' ? 'superseded' : outcome.kind;
     const seconds = (clock.now() - startedAt) / 1_000;
     metrics.jobsProcessed.inc({ queue: event.type, outcome: kind });
     metrics.jobProcessingDuration.observe({ queue: event.type, outcome: kind }, seconds);

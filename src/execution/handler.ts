@@ -13,14 +13,31 @@ export const failureData = z.object({
 });
 export type FailureData = z.infer<typeof failureData>;
 
+export interface StepOptions {
+  /** The longest the step may take; then the attempt fails with `step_timeout`, and is tried again as `retry` says. */
+  readonly timeoutMs?: number;
+}
+
+/** What a step's function gets. */
+export interface StepContext {
+  /** The same in every attempt. */
+  readonly idempotencyKey: string;
+  /** Aborted when the step's time is over, or the attempt's. */
+  readonly signal: AbortSignal;
+}
+
 export interface Step {
   /**
    * Runs `fn` once and records what it returns; a later attempt gets the record. `fn` acts on the outside world, so it runs at
-   * least once: give outside services `idempotencyKey`, which is the same in every attempt.
+   * least once: give outside services `idempotencyKey`, and `signal`, so that they stop when nobody waits any more.
    */
-  <T extends Json | void>(name: string, fn: (step: { readonly idempotencyKey: string }) => Promise<T>): Promise<T>;
+  <T extends Json | void>(name: string, fn: (step: StepContext) => Promise<T>, options?: StepOptions): Promise<T>;
   /** Effect and record commit in one transaction, behind the fence: exactly once. Only use `tx`; keep it short. */
-  transaction<T extends Json | void>(name: string, fn: (tx: Sql) => Promise<T>): Promise<T>;
+  transaction<T extends Json | void>(
+    name: string,
+    fn: (tx: Sql, step: Pick<StepContext, 'signal'>) => Promise<T>,
+    options?: StepOptions,
+  ): Promise<T>;
   /** A notification that commits now, once, and not with the job's end: what a page should hear on the way. */
   notify(
     name: string,

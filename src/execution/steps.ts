@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { Clock } from '../platform/clock.js';
 import type { Sql } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
@@ -12,8 +13,10 @@ import {
   type NotificationRow,
 } from '../realtime/notification-log.js';
 import type { Publisher } from '../realtime/publisher.js';
-import type { Step } from './handler.js';
+import type { Step, StepContext, StepOptions } from './handler.js';
+import { AttemptAborted } from './outcome.js';
 import { NonRetryableError } from './retry.js';
+import { StepLimit, TransactionGate } from './step-limit.js';
 
 export interface StepsOptions {
   readonly sql: Sql;
@@ -22,6 +25,9 @@ export interface StepsOptions {
   /** What earlier attempts recorded. */
   readonly recorded: ReadonlyMap<string, Json>;
   readonly signal: AbortSignal;
+  /** Rejects with the signal's reason. */
+  readonly aborted: Promise<never>;
+  readonly clock: Clock;
 }
 
 const maxOutputBytes = 1024 * 1024;
@@ -42,10 +48,14 @@ export class Steps {
   /** The function that handlers get. */
   toStep(): Step {
     return Object.assign(
-      <T extends Json | void>(name: string, fn: (step: { readonly idempotencyKey: string }) => Promise<T>) =>
-        this.#run(name, fn),
+      <T extends Json | void>(name: string, fn: (step: StepContext) => Promise<T>, options?: StepOptions) =>
+        this.#run(name, fn, options),
       {
-        transaction: <T extends Json | void>(name: string, fn: (tx: Sql) => Promise<T>) => this.#transaction(name, fn),
+        transaction: <T extends Json | void>(
+          name: string,
+          fn: (tx: Sql, step: Pick<StepContext, 'signal'>) => Promise<T>,
+          options?: StepOptions,
+        ) => this.#transaction(name, fn, options),
         notify: (name: string, notification: Parameters<Step['notify']>[1]) => this.#notify(name, notification),
       },
     );
@@ -53,33 +63,63 @@ export class Steps {
 
   async #run<T extends Json | void>(
     name: string,
-    fn: (step: { readonly idempotencyKey: string }) => Promise<T>,
+    fn: (step: StepContext) => Promise<T>,
+    { timeoutMs }: StepOptions = {},
   ): Promise<T> {
     const known = this.#begin(name);
     if (known !== undefined) return known.output as T;
     reachFaultPoint('step.starting');
-    const output = toOutput(name, await fn({ idempotencyKey: `${this.#options.job.id}:${name}` }));
+    const output = await this.#act(name, fn, timeoutMs);
     reachFaultPoint('step.acted');
     const recorded = (await this.#insert(this.#options.sql, name, output)) ? output : await this.#explainRefusal(name);
     reachFaultPoint('step.recorded');
     return (recorded ?? undefined) as T;
   }
 
-  async #transaction<T extends Json | void>(name: string, fn: (tx: Sql) => Promise<T>): Promise<T> {
+  async #act(
+    name: string,
+    fn: (step: StepContext) => Promise<Json | void>,
+    timeoutMs: number | undefined,
+  ): Promise<Json> {
+    using limit = this.#limit(name, timeoutMs);
+    const { job } = this.#options;
+    const acted = fn({ idempotencyKey: `${job.id}:${name}`, signal: limit.signal });
+    return toOutput(name, await Promise.race([acted, limit.over]));
+  }
+
+  /**
+   * Where its time is over the caller hears at once; the rollback follows on the transaction's own connection, which Postgres
+   * frees by `statement_timeout` if a statement still runs there.
+   */
+  async #transaction<T extends Json | void>(
+    name: string,
+    fn: (tx: Sql, step: Pick<StepContext, 'signal'>) => Promise<T>,
+    { timeoutMs }: StepOptions = {},
+  ): Promise<T> {
     const known = this.#begin(name);
     if (known !== undefined) return known.output as T;
+    using limit = this.#limit(name, timeoutMs);
+    const executed = this.#options.sql.transaction().execute(async (tx) => {
+      limit.signal.throwIfAborted();
+      if (timeoutMs !== undefined)
+        await sql`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`.execute(tx);
+      const output = toOutput(name, await withinGate(tx, limit, fn));
+      if (!(await this.#insert(tx, name, output))) throw new RecordRefused();
+      return (output ?? undefined) as T;
+    });
     try {
-      const committed = await this.#options.sql.transaction().execute(async (tx) => {
-        const output = toOutput(name, await fn(tx));
-        if (!(await this.#insert(tx, name, output))) throw new RecordRefused();
-        return (output ?? undefined) as T;
-      });
+      const committed = await Promise.race([executed, limit.over]);
       reachFaultPoint('step.committed');
       return committed;
     } catch (thrown) {
       if (thrown instanceof RecordRefused) return (await this.#explainRefusal(name)) as T;
       throw thrown;
     }
+  }
+
+  #limit(name: string, timeoutMs: number | undefined): StepLimit {
+    const { signal, aborted, clock } = this.#options;
+    return new StepLimit({ name, timeoutMs, signal, aborted, clock });
   }
 
   async #notify(name: string, { type, data, status = 'pending' }: Parameters<Step['notify']>[1]): Promise<void> {
@@ -146,10 +186,11 @@ export class Steps {
    */
   async #explainRefusal(name: string): Promise<Json | undefined> {
     const { id, fence } = this.#options.job;
-    const result = await sql<{ output: Json; holds: boolean }>`
-      SELECT s.output, j.fence = ${fence} AND j.state = 'running' AS holds FROM jobs j
+    const result = await sql<{ output: Json; holds: boolean; state: string }>`
+      SELECT s.output, j.state, j.fence = ${fence} AND j.state = 'running' AS holds FROM jobs j
       LEFT JOIN steps s ON s."jobId" = j.id AND s.name = ${name} WHERE j.id = ${id}`.execute(this.#options.sql);
     const [row] = result.rows;
+    if (row?.state === 'cancelled') throw new AttemptAborted('cancelled', `job ${id} was cancelled`);
     if (row?.holds !== true)
       throw new SynapError('fence_lost', `step "${name}": another attempt has taken over job ${id}`);
     return row.output ?? undefined;
@@ -157,6 +198,20 @@ export class Steps {
 }
 
 class RecordRefused extends Error {}
+
+/** What `fn` begins in its transaction ends with it, also where it was left behind. */
+async function withinGate<T>(
+  tx: Sql,
+  { signal, over }: StepLimit,
+  fn: (tx: Sql, step: { readonly signal: AbortSignal }) => Promise<T>,
+): Promise<T> {
+  const gate = new TransactionGate();
+  try {
+    return await Promise.race([fn(tx.withPlugin(gate), { signal }), over]);
+  } finally {
+    gate.close();
+  }
+}
 
 /** What a later attempt would read back, so that the first attempt sees the same. */
 function toOutput(name: string, value: Json | void): Json {

@@ -61,6 +61,26 @@ export function createDatabase(url: string, config: Config['database'], logger: 
   };
 }
 
+/** One connection that nothing else can use up: a process that is too busy to say that it lives would be taken for dead. */
+export function createHeartbeatPool(url: string, logger: Logger): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'synap-heartbeat',
+    max: 1,
+    idleTimeoutMillis: 0,
+    connectionTimeoutMillis: 3_000,
+    query_timeout: 3_000,
+    lock_timeout: 2_000,
+    keepAlive: true,
+    types,
+  });
+  pool.on('error', (error) => logger.debug({ err: error }, 'the heartbeat lost its connection'));
+  pool.on('connect', (client) =>
+    client.on('error', (error) => logger.debug({ err: error }, 'the heartbeat lost its connection')),
+  );
+  return pool;
+}
+
 /** A statement that Postgres prepares once per connection. */
 export interface Statement {
   readonly name: string;

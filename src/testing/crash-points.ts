@@ -1,4 +1,4 @@
-import type { AttemptContext, Handler, Step } from '../execution/handler.js';
+import type { AttemptContext, Handler, Step, StepContext } from '../execution/handler.js';
 import { NonRetryableError } from '../execution/retry.js';
 
 /**
@@ -134,10 +134,10 @@ function observeContext<Services>(
 
 function observeStep(step: Step, probe: Probe, reach: (point: CrashPoint) => Promise<void>): Step {
   const effect =
-    <Given, T>(name: string, fn: (given: Given) => Promise<T>) =>
-    async (given: Given): Promise<T> => {
+    <Given extends unknown[], T>(name: string, fn: (...given: Given) => Promise<T>) =>
+    async (...given: Given): Promise<T> => {
       await reach(`before:${name}`);
-      const output = await fn(given);
+      const output = await fn(...given);
       await reach(`during:${name}`);
       return output;
     };
@@ -146,18 +146,19 @@ function observeStep(step: Step, probe: Probe, reach: (point: CrashPoint) => Pro
     await reach(`after:${name}`);
     return output;
   };
-  const run: Pick<Step, never> & ((...args: Parameters<Step>) => ReturnType<Step>) = (name, fn) =>
+  const run: Pick<Step, never> & ((...args: Parameters<Step>) => ReturnType<Step>) = (name, fn, options) =>
     whole(name, () =>
       step(
         name,
-        effect(name, (given: { readonly idempotencyKey: string }) => {
+        effect(name, (given: StepContext) => {
           (probe.idempotencyKeys[name] ??= []).push(given.idempotencyKey);
           return fn(given);
         }),
+        options,
       ),
     );
   const observed: Omit<Step, never> = {
-    transaction: (name, fn) => whole(name, () => step.transaction(name, effect(name, fn))),
+    transaction: (name, fn, options) => whole(name, () => step.transaction(name, effect(name, fn), options)),
     notify: async (name, notification) => {
       await reach(`before:${name}`);
       await whole(name, () => step.notify(name, notification));

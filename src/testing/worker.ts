@@ -64,6 +64,7 @@ export class TestWorker {
       random: () => 0,
       logger,
       metrics,
+      attempts: this.#registry.attempts,
       shutdown: new AbortController().signal,
     });
   }

@@ -16,7 +16,7 @@ import { Handlers } from '../../src/execution/handlers.js';
 import { WorkerRegistry } from '../../src/execution/worker-registry.js';
 import { systemClock, type Clock } from '../../src/platform/clock.js';
 import { readConfig } from '../../src/platform/config.js';
-import { createDatabase } from '../../src/platform/database.js';
+import { createDatabase, createHeartbeatPool } from '../../src/platform/database.js';
 import { createMetrics } from '../../src/platform/metrics.js';
 import { BullMqBackend } from '../../src/queues/bullmq-backend.js';
 import { createPostgresStore, migrateQueues } from '../../src/queues/postgres-store.js';
@@ -55,6 +55,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
   const metrics = createMetrics('synap_');
   const config = readConfig({ NODE_ENV: 'test', DB_POOL_MIN: '0', DB_POOL_MAX: '10' });
   const database = createDatabase(testDatabase.url, config.database, logger);
+  const heartbeats = createHeartbeatPool(testDatabase.url, logger);
   const catalogue = new EventCatalogue(
     options.events,
     options.handlers.map(({ on }) => on),
@@ -86,7 +87,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
   const eventStore = new EventStore({ pool: database.pool, onRunnable });
   const acceptor = new EventAcceptor({ catalogue, store: eventStore, clock, metrics });
   const dispatcher = new Dispatcher({ backend, outbox, window, queues, clock, logger, metrics, everyMs: 50 });
-  const registry = new WorkerRegistry({ pool: database.pool, clock, logger });
+  const registry = new WorkerRegistry({ pool: heartbeats, clock, logger });
   const handlers = new Handlers(options.handlers);
   const shutdown = new AbortController();
   const claims = new Claims({ pool: database.pool, workerId: registry.id });
@@ -104,6 +105,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
       random: Math.random,
       logger,
       metrics,
+      attempts: registry.attempts,
       shutdown: shutdown.signal,
     });
   const executor = executorWith(clock);
@@ -145,6 +147,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
       await fleet.stop(1_000);
       await fastPath.drain();
       await registry.stop();
+      await heartbeats.end();
       await own.close();
       await database.close();
       await testDatabase.drop();
