@@ -19,6 +19,9 @@ export interface BroadcastOptions {
 }
 
 const writeEveryMs = 500;
+/** Lines of one attempt for its Logs tab, and the length of each: a handler in a loop must not fill the queue's store. */
+const maxLines = 1_000;
+const maxLineLength = 4_000;
 
 /**
  * What an attempt says while it works. Nothing here is durable or waited for: the newest progress is kept on the job (at
@@ -30,6 +33,8 @@ export class AttemptBroadcast implements Disposable {
   #latest: { readonly percent: number; readonly message?: string } | undefined;
   #cancelWrite: (() => void) | undefined;
   #written = 0;
+  #lines = 0;
+  #isOver = false;
 
   constructor(options: BroadcastOptions) {
     this.#options = options;
@@ -38,7 +43,8 @@ export class AttemptBroadcast implements Disposable {
   }
 
   readonly progress = (percent: number, message?: string): void => {
-    const { publisher, event, clock, taken } = this.#options;
+    if (this.#isOver) return;
+    const { publisher, event, clock } = this.#options;
     const bounded = Math.min(100, Math.max(0, Math.round(percent)));
     this.#latest = { percent: bounded, ...(message !== undefined && { message: message.slice(0, 500) }) };
     const timestamp = new Date(clock.now()).toISOString();
@@ -50,7 +56,6 @@ export class AttemptBroadcast implements Disposable {
       timestamp,
     };
     publisher.ephemeral(this.#room.key, { event: 'progress', payload });
-    taken.progress(bounded);
     this.#cancelWrite ??= clock.after(writeEveryMs, () => this.#write());
   };
 
@@ -58,6 +63,7 @@ export class AttemptBroadcast implements Disposable {
     const { publisher, event, fence } = this.#options;
     return {
       write: (text) => {
+        if (this.#isOver) return;
         const at = { room: this.#room.name, requestId: event.requestId, eventId: event.id, attempt: fence };
         publisher.ephemeral(this.#room.key, { event: 'delta', payload: { ...at, offset: this.#written, text } });
         this.#written += text.length;
@@ -66,26 +72,36 @@ export class AttemptBroadcast implements Disposable {
   }
 
   toLogger(): AttemptLogger {
-    const { logger, taken } = this.#options;
+    const { logger } = this.#options;
     const say =
       (level: 'info' | 'warn' | 'error') =>
       (message: string, details: object = {}) => {
         logger[level](details, message);
-        taken.log(
+        this.#keep(
           Object.keys(details).length === 0 ? `${level} ${message}` : `${level} ${message} ${JSON.stringify(details)}`,
         );
       };
     return { info: say('info'), warn: say('warn'), error: say('error') };
   }
 
-  /** Nothing is written after the attempt. */
+  #keep(line: string): void {
+    if (this.#isOver || this.#lines > maxLines) return;
+    const isLast = ++this.#lines > maxLines;
+    this.#options.taken.log(
+      isLast ? `more than ${maxLines} lines: the rest is in the worker's log` : line.slice(0, maxLineLength),
+    );
+  }
+
+  /** Nothing is said after the attempt, also not by a handler that was left behind. */
   [Symbol.dispose](): void {
+    this.#isOver = true;
     this.#cancelWrite?.();
   }
 
   #write(): void {
     this.#cancelWrite = undefined;
-    const { pool, event, fence, logger } = this.#options;
+    const { pool, event, fence, logger, taken } = this.#options;
+    if (this.#latest !== undefined) taken.progress(this.#latest.percent);
     pool
       .query({
         name: 'jobs-progress',

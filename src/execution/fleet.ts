@@ -1,5 +1,6 @@
 import type { Clock } from '../platform/clock.js';
-import type { Consumer, Disposal, QueueBackend, Taken } from '../queues/backend.js';
+import type { Disposal, QueueBackend, Taken } from '../queues/backend.js';
+import type { Consumed } from './fetching-watch.js';
 import { AttemptAborted } from './outcome.js';
 
 export interface FleetOptions {
@@ -15,7 +16,7 @@ export interface FleetOptions {
 /** The consumers of one worker process, one per queue. */
 export class Fleet {
   readonly #options: FleetOptions;
-  #consumers: Consumer[] = [];
+  #consumed: readonly Consumed[] = [];
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -23,7 +24,15 @@ export class Fleet {
 
   start(): void {
     const { backend, queues, concurrency, execute } = this.#options;
-    this.#consumers = queues.map((queue) => backend.consume(queue, concurrency(queue), execute));
+    this.#consumed = queues.map((queue) => ({
+      queue,
+      concurrency: concurrency(queue),
+      consumer: backend.consume(queue, concurrency(queue), execute),
+    }));
+  }
+
+  get consumed(): readonly Consumed[] {
+    return this.#consumed;
   }
 
   /**
@@ -35,11 +44,11 @@ export class Fleet {
     const cancel = clock.after(graceMs, () =>
       shutdown.abort(new AttemptAborted('shutdown', 'this worker is shutting down')),
     );
-    const closing = Promise.all(this.#consumers.map((consumer) => consumer.close()));
+    const closing = Promise.all(this.#consumed.map(({ consumer }) => consumer.close()));
     const abandoned = Promise.withResolvers<void>();
     // close() never returns while the queue store is away; handing back has had its time by then.
     const cancelAbandon = clock.after(graceMs + handBackMs, () => {
-      void Promise.allSettled(this.#consumers.map((consumer) => consumer.abandon())).then(() => abandoned.resolve());
+      void Promise.allSettled(this.#consumed.map(({ consumer }) => consumer.abandon())).then(() => abandoned.resolve());
     });
     try {
       await Promise.race([closing, abandoned.promise]);

@@ -21,6 +21,10 @@ export interface Taken {
 }
 
 export interface Consumer {
+  /** Jobs taken so far. */
+  readonly fetched: number;
+  /** Of those, jobs that are not disposed of yet. */
+  readonly inHand: number;
   /** Takes no more jobs; resolves when the jobs in hand are disposed of. */
   close(): Promise<void>;
   /** Lets go without waiting. */
@@ -53,6 +57,8 @@ export interface QueueBackend {
   changePriority(queue: string, id: string, priority: number): Promise<void>;
   /** Deletes what is left of tickets that no list has any more; adding them again would be ignored. @returns how many. */
   removeOrphans(queue: string): Promise<number>;
+  /** Whether a worker with room would get a job now: some wait, and the queue is neither paused, rate limited nor at its bound. */
+  hasWork(queue: string): Promise<boolean>;
   /** BullMQ's own object, for Bull Board and metrics. */
   queue(name: string): Queue;
   /** Resolves when the store answers. */

@@ -2,6 +2,7 @@ import { DelayedError, UnrecoverableError, type Job, type Queue, type Worker, ty
 import { toError } from '../platform/errors.js';
 import type { Clock } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
+import { BullMqConsumer, type Processor } from './bullmq-consumer.js';
 import type { Consumer, Disposal, Occupancy, QueueBackend, Taken } from './backend.js';
 import { parseTicketId, ticketId, type Ticket, type TicketData } from './ticket.js';
 
@@ -12,11 +13,7 @@ export type Looks = Pick<QueueBackend, 'missing' | 'occupancy' | 'generations' |
 export interface BullMqStore {
   readonly mode: QueueBackend['mode'];
   createQueue(name: string): Queue;
-  createWorker(
-    name: string,
-    processor: (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>,
-    options: WorkerTuning,
-  ): Worker;
+  createWorker(name: string, processor: Processor, options: WorkerTuning): Worker;
   readonly looks: Looks;
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -114,26 +111,33 @@ export class BullMqBackend implements QueueBackend {
   }
 
   consume(queue: string, concurrency: number, dispose: (taken: Taken) => Promise<Disposal>): Consumer {
-    const worker = this.#store.createWorker(queue, (job, token, signal) => this.#process(job, token, signal, dispose), {
+    const options = {
       concurrency,
       lockDuration: 15_000,
       stalledInterval: 5_000,
       maxStalledCount: 1_000_000_000,
       removeOnComplete: keptForBullBoard,
       removeOnFail: keptForBullBoard,
+    };
+    return new BullMqConsumer({
+      queue,
+      createWorker: (processor) => this.#store.createWorker(queue, processor, options),
+      process: (job, token, signal) => this.#process(job, token, signal, dispose),
+      clock: this.#clock,
+      logger: this.#logger,
     });
-    worker.on('error', (error) => this.#logger.debug({ err: error, queue }, 'worker error'));
-    worker.on('lockRenewalFailed', (ids: string[]) => {
-      for (const id of ids) worker.cancelJob(id, 'the lock could not be renewed');
-    });
-    return { close: () => worker.close(), abandon: () => this.#abandon(worker) };
   }
 
-  /** Not awaited: a `close` that waits for its store is what is being abandoned, and BullMQ answers every later call with it. */
-  #abandon(worker: Worker): Promise<void> {
-    this.#bestEffort(worker.close(true));
-    this.#bestEffort(worker.disconnect());
-    return Promise.resolve();
+  async hasWork(name: string): Promise<boolean> {
+    const queue = this.queue(name);
+    const { waiting = 0, prioritized = 0 } = await queue.getJobCounts('waiting', 'prioritized');
+    if (waiting + prioritized === 0) return false;
+    const [isPaused, isMaxed, limitedMs] = await Promise.all([
+      queue.isPaused(),
+      queue.isMaxed(),
+      queue.getRateLimitTtl(),
+    ]);
+    return !isPaused && !isMaxed && limitedMs <= 0;
   }
 
   async #process(
