@@ -15,6 +15,8 @@ export interface SynapOptions {
   readonly roles?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly readyTimeoutMs?: number;
+  /** Another program than Synap's own: one with handlers of the tests. */
+  readonly entry?: string;
 }
 
 export interface LogLine {
@@ -48,7 +50,7 @@ export const testApiKey = 'an api key that only the tests know: 0123456789';
 export async function startSynap(options: SynapOptions): Promise<SynapProcess> {
   const [port, metricsPort] = await Promise.all([freePort(), freePort()]);
   const directory = await mkdtemp(path.join(tmpdir(), 'synap-process-'));
-  const child = spawn(process.execPath, ['--enable-source-maps', 'dist/processes/main.js'], {
+  const child = spawn(process.execPath, ['--enable-source-maps', options.entry ?? 'dist/processes/main.js'], {
     env: environment(options, { port, metricsPort, directory }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
