@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { runStatement, type Statement } from '../platform/database.js';
-import { longestQueueDelayMs } from '../events/store.js';
+import { longestQueueDelayMs } from '../events/statements.js';
 import { agedPriority } from '../queues/priorities.js';
 import type { Runnable, Ticket } from '../queues/ticket.js';
 

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { runStatement, type Statement } from '../platform/database.js';
-import { longestQueueDelayMs } from '../events/store.js';
+import { longestQueueDelayMs } from '../events/statements.js';
 import { isHeldByLiveWorker } from './liveness.js';
 
 /** A job that should have a ticket in its queue. */

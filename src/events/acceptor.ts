@@ -5,9 +5,9 @@ import { SynapError, toError, type Fault } from '../platform/errors.js';
 import { toFaults } from '../platform/faults.js';
 import { clientIdSchema, newId } from '../platform/ids.js';
 import type { Metrics } from '../platform/metrics.js';
-import { findUnstorable, type Json } from '../platform/text.js';
+import { canonicalJson, findUnstorable, type Json } from '../platform/text.js';
 import { priorities } from '../queues/priorities.js';
-import type { Acceptance, Acceptor } from './acceptance.js';
+import type { Acceptance, Acceptor, BatchOptions } from './acceptance.js';
 import type { EventCatalogue } from './catalogue.js';
 import type { EventType } from './definition.js';
 import type { Append, Appended, EventStore } from './store.js';
@@ -57,33 +57,43 @@ export class EventAcceptor implements Acceptor {
   }
 
   async accept(userId: string, body: unknown, options: { readonly idempotencyKey?: string } = {}): Promise<Acceptance> {
-    const item = this.#prepare(userId, body, options.idempotencyKey);
-    const appended = await this.#store.append(item);
-    this.#metrics.eventsAccepted.inc({ type: item.type });
-    return toAcceptance(appended);
+    return this.#append(this.#prepare(userId, body, options.idempotencyKey));
   }
 
   async acceptAll(
     userId: string,
     bodies: readonly unknown[],
-    { idempotencyKey }: { readonly idempotencyKey?: string } = {},
+    { idempotencyKey, refused }: BatchOptions = {},
   ): Promise<readonly (Acceptance | SynapError)[]> {
+    const items = bodies.map((body, place) => {
+      const key = idempotencyKey === undefined ? undefined : `${idempotencyKey}#${place}`;
+      return refused?.get(place) ?? attempt(() => this.#prepare(userId, body, key));
+    });
+    const wanted = items.some((item) => !(item instanceof SynapError));
+    if (idempotencyKey !== undefined && wanted) {
+      const spoilt = await this.#reserve(userId, idempotencyKey, bodies);
+      if (spoilt !== undefined) return items.map((item) => (item instanceof SynapError ? item : spoilt));
+    }
+    // Whatever happens to one is its own: the others are accepted, and must be told so.
     return Promise.all(
-      bodies.map(async (body, index) => {
-        try {
-          return await this.accept(
-            userId,
-            body,
-            idempotencyKey === undefined ? {} : { idempotencyKey: `${idempotencyKey}#${index}` },
-          );
-        } catch (thrown) {
-          // Whatever it is, it is this item's alone: the others are accepted, and must be told so.
-          return thrown instanceof SynapError
-            ? thrown
-            : new SynapError('internal', toError(thrown).message, { cause: thrown });
-        }
-      }),
+      items.map((item) =>
+        item instanceof SynapError ? Promise.resolve(item) : this.#append(item).catch(toSynapError),
+      ),
     );
+  }
+
+  /**
+   * A batch is one body: the key is taken for the whole of it before any of it is appended, or a longer or shorter one would
+   * be accepted in those places that the first did not have. Where nothing can be accepted the key is not used.
+   */
+  #reserve(userId: string, key: string, bodies: readonly unknown[]): Promise<SynapError | undefined> {
+    return this.#store.reserve(userId, `${key}#`, hashOf(bodies)).then(() => undefined, toSynapError);
+  }
+
+  async #append(item: Append): Promise<Acceptance> {
+    const appended = await this.#store.append(item);
+    this.#metrics.eventsAccepted.inc({ type: item.type });
+    return toAcceptance(appended);
   }
 
   #prepare(userId: string, given: unknown, key: string | undefined): Append {
@@ -119,10 +129,11 @@ export class EventAcceptor implements Acceptor {
   ): Append {
     const id = body.eventId ?? newId();
     const requestId = body.requestId ?? newId();
+    const aggregateId = definition.aggregateIdOf?.(data) ?? body.aggregateId ?? newId();
     return {
       id,
       type: definition.type,
-      aggregateId: definition.aggregateIdOf?.(data) ?? body.aggregateId ?? newId(),
+      aggregateId,
       aggregateType: definition.aggregateType,
       userId,
       data,
@@ -134,8 +145,9 @@ export class EventAcceptor implements Acceptor {
       priority: priorities[body.priority],
       runAt: this.#runAt(body),
       handled: this.#catalogue.hasHandler(definition.type),
+      lane: this.#catalogue.laneOf(definition.type, userId, aggregateId),
       key: key ?? null,
-      requestHash: key === undefined ? null : createHash('sha256').update(JSON.stringify(given)).digest('base64url'),
+      requestHash: key === undefined ? null : hashOf(given),
     };
   }
 
@@ -144,6 +156,20 @@ export class EventAcceptor implements Acceptor {
     return delayMs === undefined || delayMs === 0 ? null : new Date(this.#clock.now() + delayMs).toISOString();
   }
 }
+
+/** The same for the same JSON in whatever order its keys were written. */
+const hashOf = (body: unknown): string => createHash('sha256').update(canonicalJson(body)).digest('base64url');
+
+function attempt<T>(prepare: () => T): T | SynapError {
+  try {
+    return prepare();
+  } catch (thrown) {
+    return toSynapError(thrown);
+  }
+}
+
+const toSynapError = (thrown: unknown): SynapError =>
+  thrown instanceof SynapError ? thrown : new SynapError('internal', toError(thrown).message, { cause: thrown });
 
 function hasData(given: unknown): given is { readonly data: unknown } {
   return typeof given === 'object' && given !== null && 'data' in given;

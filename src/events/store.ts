@@ -1,10 +1,12 @@
 import type pg from 'pg';
 import { Batcher } from '../platform/batcher.js';
-import { runStatement, type Statement } from '../platform/database.js';
+import { isConnectionLoss, runStatement, unavailable, type Statement } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
+import { newId } from '../platform/ids.js';
 import { roughSize } from '../platform/rough-size.js';
 import type { Runnable } from '../queues/ticket.js';
+import { appendOrdered, appendPlain, divisionByZero, readWinners, reserve } from './statements.js';
 import type { EventDraft } from './synap-event.js';
 
 /** An event to append, with what its job needs. */
@@ -15,6 +17,8 @@ export interface Append extends EventDraft {
   readonly runAt: string | null;
   /** Whether the type has a handler, and so the event a job. */
   readonly handled: boolean;
+  /** Of a type that is handled in order: the line that its job stands in (`laneOf` of the catalogue). */
+  readonly lane: string | null;
   readonly key: string | null;
   readonly requestHash: string | null;
 }
@@ -33,95 +37,45 @@ export interface EventStoreOptions {
   readonly pool: pg.Pool;
   /** Called after the commit with the jobs it made runnable; must not throw. */
   readonly onRunnable: (runnable: readonly Runnable[]) => void;
+  /** How long an idempotency key counts, whether or not it has been pruned since. */
+  readonly keysLastMs?: number;
 }
 
-/**
- * How long a new outbox row belongs to the process that inserted it. It enqueues at once (the fast path); where it dies
- * first, the dispatcher takes over when this has passed.
- */
-const fastPathLease = `interval '500 milliseconds'`;
-/** Longer delays wait in Postgres and are handed to a queue shortly before their time. */
-export const longestQueueDelayMs = 60_000;
+const dayMs = 86_400_000;
 
-const columns = `
-  id uuid, type text, "aggregateId" text, "aggregateType" text, "userId" text, data jsonb, version int2, source event_source,
-  "causationId" uuid, "correlationId" text, "requestId" text, priority int2, "runAt" timestamptz, handled boolean,
-  key text, "requestHash" text`;
-
-/** The columns of `jobs` and `outbox` that appending an event fills, from a CTE with the columns above. */
-export function jobCtes(source: string, appended: string, isRoot: boolean): string {
-  const rows = `FROM ${source} i JOIN ${appended} a ON a.id = i.id WHERE i.handled`;
-  return `
-  added_jobs AS (
-    INSERT INTO jobs (id, queue, "userId", "requestId", "isRoot", state, priority, "runAt")
-    SELECT i.id, i.type, i."userId", i."requestId", ${isRoot},
-           CASE WHEN i."runAt" > now() THEN 'scheduled' ELSE 'queued' END::job_state, i.priority, COALESCE(i."runAt", now())
-    ${rows}
-  ),
-  added_outbox AS (
-    INSERT INTO outbox ("jobId", queue, "userId", priority, generation, "runAt", "claimedUntil")
-    SELECT i.id, i.type, i."userId", i.priority, 1, COALESCE(i."runAt", now()),
-           GREATEST(now() + ${fastPathLease}, i."runAt" - interval '${longestQueueDelayMs} milliseconds')
-    ${rows}
-  )`;
+interface AppendedRow {
+  /** Null in the one row that stands where nothing was appended. */
+  readonly id: string | null;
+  /** Whether its job's turn has come, if it has one. */
+  readonly isReleased: boolean;
 }
-
-/**
- * Event, job, outbox row and idempotency key in one statement, so in one transaction. Rows are sorted by their keys:
- * unsorted batches deadlock. What a row lost to (a repeated key, a taken id) is read by a second statement, because this
- * one's snapshot cannot see it.
- */
-const append: Statement = {
-  name: 'events-append',
-  text: `
-  WITH input AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json) AS i(${columns})),
-  keyed AS (
-    INSERT INTO idempotency_keys ("userId", key, "requestHash", "eventId")
-    SELECT "userId", key, "requestHash", id FROM input WHERE key IS NOT NULL ORDER BY "userId", key
-    ON CONFLICT DO NOTHING RETURNING "eventId"
-  ),
-  appended AS (
-    INSERT INTO events (id, type, "aggregateId", "aggregateType", "userId", data, version, source, "causationId", "correlationId", "requestId")
-    SELECT id, type, "aggregateId", "aggregateType", "userId", data, version, source, "causationId", "correlationId", "requestId"
-    FROM input i WHERE key IS NULL OR EXISTS (SELECT FROM keyed k WHERE k."eventId" = i.id) ORDER BY id
-    ON CONFLICT (id) DO NOTHING RETURNING id
-  ),
-  ${jobCtes('input', 'appended', true)}
-  SELECT id FROM appended`,
-};
-
-const readWinners: Statement = {
-  name: 'events-read-winners',
-  text: `
-  WITH input AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json) AS i(nth int, ${columns}))
-  SELECT i.nth, k."requestHash" IS NOT NULL AND k."eventId" <> i.id AS "byKey", k."requestHash" = i."requestHash" AS "sameHash",
-         e.type = i.type AND e.data = i.data AS "sameEvent", e.id, e."aggregateId", e."correlationId", e."requestId"
-  FROM input i
-  LEFT JOIN idempotency_keys k ON k."userId" = i."userId" AND k.key = i.key
-  LEFT JOIN events e ON e.id = COALESCE(k."eventId", i.id) AND e."userId" = i."userId"`,
-};
 
 interface WinnerRow extends Omit<Appended, 'id'> {
   readonly id: string | null;
   readonly nth: number;
-  readonly byKey: boolean;
+  /** Null where the key does not stand, or there is none. */
   readonly sameHash: boolean | null;
   readonly sameEvent: boolean | null;
+  /** Neither key nor event is there: whoever this lost to was refused itself. */
+  readonly isFree: boolean;
 }
 
 /** The append-only record of events, and the one place where accepted events become jobs. */
 export class EventStore {
   readonly #pool: pg.Pool;
   readonly #onRunnable: EventStoreOptions['onRunnable'];
+  readonly #keysLastMs: number;
   readonly #batcher: Batcher<Append, Result>;
+  /** What stands in lanes: one statement at a time, so that what arrives first here is first in its lane. */
+  readonly #ordered: Batcher<Append, Result>;
 
-  constructor({ pool, onRunnable }: EventStoreOptions) {
+  constructor({ pool, onRunnable, keysLastMs = dayMs }: EventStoreOptions) {
     this.#pool = pool;
     this.#onRunnable = onRunnable;
-    this.#batcher = new Batcher({
-      run: (items) => this.#append(items),
-      weigh: ({ data }) => 500 + roughSize(data),
-    });
+    this.#keysLastMs = keysLastMs;
+    const weigh = ({ data }: Append) => 500 + roughSize(data);
+    this.#batcher = new Batcher({ run: (items) => this.#append(appendPlain, items), weigh });
+    this.#ordered = new Batcher({ run: (items) => this.#append(appendOrdered, items), weigh, lanes: 1 });
   }
 
   /**
@@ -129,45 +83,87 @@ export class EventStore {
    * @throws SynapError idempotency_key_reused, event_id_taken, overloaded, unavailable (whether it committed is unknown).
    */
   async append(item: Append): Promise<Appended> {
-    const result = await this.#batcher.add(item);
+    const result = await (item.lane === null ? this.#batcher : this.#ordered).add(item);
     if (result instanceof SynapError) throw result;
     return result;
   }
 
-  drain(): Promise<void> {
-    return this.#batcher.drain();
+  /**
+   * Takes a key for something that is not one event (a batch).
+   * @throws SynapError idempotency_key_reused, unavailable
+   */
+  async reserve(userId: string, key: string, requestHash: string): Promise<void> {
+    const taken = await runStatement(this.#pool, reserve, [userId, key, requestHash, newId(), this.#keysLastMs]).catch(
+      (thrown: unknown) => {
+        throw isConnectionLoss(thrown) ? unavailable(thrown) : thrown;
+      },
+    );
+    if (taken.length === 0) throw reused();
   }
 
-  async #append(items: readonly Append[]): Promise<Result[]> {
-    const { first, repeated } = splitRepeated(items);
-    const rows = await runStatement<{ id: string }>(this.#pool, append, [JSON.stringify(first)]);
-    if (rows.length > 0) reachFaultPoint('append.committed');
-    const appended = new Set(rows.map(({ id }) => id));
-    const won = first.filter(({ id }) => appended.has(id));
-    this.#onRunnable(won.filter(({ handled }) => handled).map(toRunnable));
-    const results = new Map<Append, Result>(won.map((item) => [item, item]));
-    const losers = [...first.filter(({ id }) => !appended.has(id)), ...repeated];
-    if (losers.length > 0) await this.#readWinners(losers, results);
+  async drain(): Promise<void> {
+    await Promise.all([this.#batcher.drain(), this.#ordered.drain()]);
+  }
+
+  async #append(statement: Statement, items: readonly Append[]): Promise<Result[]> {
+    const results = new Map<Append, Result>();
+    let open = items;
+    for (let round = 0; open.length > 0 && round < maxRounds; round++) {
+      const { first, repeated } = splitRepeated(open);
+      const appended = await this.#insert(statement, first);
+      for (const item of first) if (appended.has(item.id)) results.set(item, item);
+      const losers = [...first, ...repeated].filter((item) => !results.has(item));
+      open = losers.length === 0 ? [] : await this.#readWinners(losers, results);
+    }
     return items.map(
       (item) =>
         results.get(item) ?? new SynapError('unavailable', 'what this repeats has gone', { retryAfterMs: 1_000 }),
     );
   }
 
-  async #readWinners(losers: readonly Append[], results: Map<Append, Result>): Promise<void> {
-    const input = JSON.stringify(losers.map((item, nth) => ({ nth, ...item })));
-    for (const row of await runStatement<WinnerRow>(this.#pool, readWinners, [input])) {
-      const loser = losers[row.nth];
-      if (loser !== undefined) results.set(loser, judgeLoser(row));
+  /** @returns the ids that were appended. */
+  async #insert(statement: Statement, items: readonly Append[]): Promise<ReadonlySet<string>> {
+    const values = [JSON.stringify(items), this.#keysLastMs];
+    let rows: AppendedRow[] | undefined;
+    for (let round = 1; rows === undefined; round++) {
+      rows = await runStatement<AppendedRow>(this.#pool, statement, values).catch((thrown: unknown) => {
+        if (isBroken(thrown) && round < maxRounds) return undefined;
+        throw thrown;
+      });
     }
+    const appended = new Map(rows.flatMap(({ id, isReleased }) => (id === null ? [] : [[id, isReleased] as const])));
+    if (appended.size > 0) reachFaultPoint('append.committed');
+    this.#onRunnable(items.filter(({ id, handled }) => handled && appended.get(id) === true).map(toRunnable));
+    return new Set(appended.keys());
+  }
+
+  /** @returns those that have nothing to lose to any more, and are appended after all. */
+  async #readWinners(losers: readonly Append[], results: Map<Append, Result>): Promise<Append[]> {
+    const input = JSON.stringify(losers.map((item, nth) => ({ nth, ...item })));
+    const rows = await runStatement<WinnerRow>(this.#pool, readWinners, [input, this.#keysLastMs]);
+    const free: Append[] = [];
+    for (const row of rows.toSorted((a, b) => a.nth - b.nth)) {
+      const loser = losers[row.nth];
+      if (loser === undefined) continue;
+      if (row.isFree) free.push(loser);
+      else results.set(loser, judgeLoser(row));
+    }
+    return free;
   }
 }
 
+/** Somebody may always come between two rounds; so often in a row nobody does. */
+const maxRounds = 5;
+
+const isBroken = (thrown: unknown): boolean =>
+  thrown instanceof Error && 'code' in thrown && thrown.code === divisionByZero;
+
+const reused = () => new SynapError('idempotency_key_reused', 'the key was used with another body');
+
 function judgeLoser(row: WinnerRow): Result {
-  if (row.byKey && row.sameHash === false)
-    return new SynapError('idempotency_key_reused', 'the key was used with another body');
-  const { id, byKey, sameEvent } = row;
-  const isRepeat = byKey || sameEvent === true;
+  if (row.sameHash === false) return reused();
+  const { id, sameHash, sameEvent } = row;
+  const isRepeat = sameHash === true || sameEvent === true;
   return id !== null && isRepeat ? { ...row, id } : new SynapError('event_id_taken', 'the event id is taken');
 }
 

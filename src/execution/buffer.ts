@@ -34,12 +34,14 @@ export class AttemptBuffer {
     options: { readonly aggregateId?: string; readonly source?: 'automation' | 'system' } = {},
   ): void {
     const data = type.data.parse(given);
+    const { userId } = this.#event;
+    const aggregateId = options.aggregateId ?? type.aggregateIdOf?.(data) ?? this.#event.aggregateId;
     this.emitted.push({
       id: newId(),
       type: type.type,
-      aggregateId: options.aggregateId ?? type.aggregateIdOf?.(data) ?? this.#event.aggregateId,
+      aggregateId,
       aggregateType: type.aggregateType,
-      userId: this.#event.userId,
+      userId,
       data: storable(type.type, data as Json),
       version: type.version,
       source: options.source ?? 'automation',
@@ -48,6 +50,7 @@ export class AttemptBuffer {
       requestId: this.#event.requestId,
       priority: this.#priority,
       handled: this.#catalogue.hasHandler(type.type),
+      lane: this.#catalogue.laneOf(type.type, userId, aggregateId),
     });
   }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Sql } from '../platform/database.js';
 import type { Json } from '../platform/text.js';
+import type { Ordering } from '../events/catalogue.js';
 import type { EventType } from '../events/definition.js';
 import type { SynapEvent } from '../events/synap-event.js';
 import { defaultRetry, type RetryPolicy } from './retry.js';
@@ -94,6 +95,8 @@ export interface Handler<Services = never, Data = unknown> {
   readonly emits: readonly EventType[];
   /** Emitted, with an error notification of the same type, when the job is dead. */
   readonly failure: EventType<FailureData>;
+  /** One job after the other per aggregate, in the order of acceptance; without it, as many at a time as there are workers. */
+  readonly ordered?: Ordering;
   readonly retry: RetryPolicy;
   /** The longest an attempt may take. */
   readonly timeoutMs: number;
@@ -105,6 +108,7 @@ export interface HandlerOptions<Services, Data> {
   readonly on: EventType<Data>;
   readonly emits: readonly EventType[];
   readonly failure: EventType<FailureData>;
+  readonly ordered?: Ordering;
   readonly retry?: RetryPolicy;
   readonly timeoutMs?: number;
   run(context: AttemptContext<Data, Services>): Promise<Json | void>;

@@ -26,3 +26,12 @@ function firstUnstorable(entries: Iterable<readonly [string | number, unknown]>,
 
 /** A JSON value: what jsonb columns hold and step results, notifications and events carry. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** The JSON text of a value, the same whatever order the keys of its objects have. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+}

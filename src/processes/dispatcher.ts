@@ -2,6 +2,7 @@ import { Aging } from '../dispatch/aging.js';
 import { DeadWorkers } from '../dispatch/dead-workers.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import { GenerationWatch } from '../dispatch/generation-watch.js';
+import { LaneWatch } from '../dispatch/lanes.js';
 import { Reconciler } from '../dispatch/reconciler.js';
 import { JobAdministration } from '../execution/administration.js';
 import { BulkRunner } from '../operations/bulk-runner.js';
@@ -31,7 +32,12 @@ export function startDispatcher(node: SynapNode): void {
   run('sweeper', new Sweeper(node));
   run('queue gauge', queueGauge(parts));
   run('dead workers', new DeadWorkers(parts));
-  const administration = new JobAdministration({ ...node, onRunnable: node.fastPath.offer });
+  run('lane watch', new LaneWatch(parts));
+  const administration = new JobAdministration({
+    ...node,
+    onRunnable: node.fastPath.offer,
+    onLanesEnded: node.lanes.ended,
+  });
   run('bulk operations', new BulkRunner({ ...parts, administration }));
 
   const settings = new SettingsKeeper(led);

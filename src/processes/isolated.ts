@@ -73,7 +73,7 @@ async function runJob(assignment: Assignment, link: IsolatedLink, { config, feat
     handlers: new Handlers(features.flatMap(({ handlers }) => handlers)),
     catalogue: new EventCatalogue(
       features.flatMap(({ events }) => events),
-      features.flatMap(({ handlers }) => handlers.map(({ on }) => on)),
+      features.flatMap(({ handlers }) => handlers),
     ),
     services: createServices({ config, database, metrics, clock: systemClock }),
     publisher,

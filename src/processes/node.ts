@@ -1,4 +1,5 @@
 import { FastPath } from '../dispatch/fast-path.js';
+import { Lanes } from '../dispatch/lanes.js';
 import { Outbox } from '../dispatch/outbox.js';
 import { QueueWindow } from '../dispatch/queue-window.js';
 import { EventCatalogue } from '../events/catalogue.js';
@@ -42,7 +43,7 @@ export function createNode(options: NodeOptions) {
   const metrics = createMetrics(config.metrics.prefix);
   const catalogue = new EventCatalogue(
     features.flatMap(({ events }) => events),
-    features.flatMap(({ handlers }) => handlers.map(({ on }) => on)),
+    features.flatMap(({ handlers }) => handlers),
   );
 
   const database = createDatabase(databaseUrl, config.database, logger);
@@ -61,6 +62,10 @@ export function createNode(options: NodeOptions) {
   const window = new QueueWindow({ backend, outbox, queues, size: config.queues.window, clock, logger });
   const fastPath = new FastPath({ backend, outbox, window, clock, logger, metrics });
   lifecycle.onStop('fast path', () => fastPath.drain());
+
+  const { pool } = database;
+  const lanes = new Lanes({ pool, skipping: catalogue.skipping, onRunnable: fastPath.offer, logger });
+  lifecycle.onStop('lanes', () => lanes.drain());
 
   const health = new Health();
   health.add({
@@ -86,6 +91,7 @@ export function createNode(options: NodeOptions) {
     outbox,
     window,
     fastPath,
+    lanes,
     health,
     tokens: createTokens(jwtSecret),
     handlers: new Handlers(features.flatMap(({ handlers }) => handlers)),

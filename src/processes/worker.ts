@@ -48,11 +48,12 @@ function watchFetching(node: SynapNode, { consumed }: Fleet): void {
 }
 
 function createExecutor(node: SynapNode, { id: workerId, attempts }: WorkerRegistry, shutdown: AbortSignal) {
-  const { publisher, fastPath, config } = node;
+  const { publisher, fastPath, lanes, config } = node;
   const { pool } = node.database;
   const onRunnable = fastPath.offer;
+  const onLanesEnded = lanes.ended;
   const claims = new Claims({ pool, workerId });
-  const finishing = new Finishing({ pool, publisher, onRunnable });
+  const finishing = new Finishing({ pool, publisher, onRunnable, onLanesEnded });
   const isolation = new Isolation({
     ...node,
     entry: process.argv[1] ?? '',

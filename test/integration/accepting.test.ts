@@ -32,7 +32,7 @@ const Internal = defineEvent({
   origin: 'handler',
   data: z.object({}),
 });
-const catalogue = new EventCatalogue([Handled, Unhandled, Internal], [Handled]);
+const catalogue = new EventCatalogue([Handled, Unhandled, Internal], [{ on: Handled }]);
 
 let testDatabase: TestDatabase;
 let database: Database;
@@ -108,69 +108,6 @@ describe('an accepted event', () => {
       [eventId],
     );
     expect(rows).toEqual([{ state: 'scheduled', waits: true }]);
-  });
-});
-
-describe('an idempotency key', () => {
-  test('answers the same for the same body, with one event, however many send it at once', async () => {
-    const idempotencyKey = randomUUID();
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => acceptor.accept('ada', ask({ requestId: 'same' }), { idempotencyKey })),
-    );
-    const again = await acceptor.accept('ada', ask({ requestId: 'same' }), { idempotencyKey });
-    expect(new Set([...answers, again].map(({ eventId }) => eventId)).size).toBe(1);
-    expect(await count('events', `"requestId" = 'same'`)).toBe(1);
-    expect(runnable).toHaveLength(1);
-  });
-
-  test('with another body is refused', async () => {
-    const idempotencyKey = randomUUID();
-    await acceptor.accept('ada', ask(), { idempotencyKey });
-    expect(await thrownBy(acceptor.accept('ada', ask({ data: { n: 2 } }), { idempotencyKey }))).toMatchObject({
-      code: 'idempotency_key_reused',
-    });
-  });
-
-  test('belongs to its user', async () => {
-    const idempotencyKey = randomUUID();
-    const one = await acceptor.accept('ada', ask(), { idempotencyKey });
-    const other = await acceptor.accept('eve', ask({ data: { n: 2 } }), { idempotencyKey });
-    expect(other.eventId).not.toBe(one.eventId);
-  });
-
-  test('counts per item of a batch', async () => {
-    const idempotencyKey = randomUUID();
-    const bodies = [ask(), { type: 'nothing.known', data: {} }, ask({ data: { n: 2 } })];
-    const first = await acceptor.acceptAll('ada', bodies, { idempotencyKey });
-    const second = await acceptor.acceptAll('ada', bodies, { idempotencyKey });
-    expect(first.map((item) => ('eventId' in item ? 'accepted' : item.code))).toEqual([
-      'accepted',
-      'unknown_event_type',
-      'accepted',
-    ]);
-    expect(second.map((item) => ('eventId' in item ? item.eventId : item.code))).toEqual(
-      first.map((item) => ('eventId' in item ? item.eventId : item.code)),
-    );
-  });
-});
-
-describe("a client's own event id", () => {
-  test('makes the call repeatable for its user and is taken for everybody else', async () => {
-    const eventId = randomUUID();
-    const first = await acceptor.accept('ada', ask({ eventId }));
-    expect(await acceptor.accept('ada', ask({ eventId }))).toEqual(first);
-    expect(await thrownBy(acceptor.accept('eve', ask({ eventId })))).toMatchObject({ code: 'event_id_taken' });
-    expect(await thrownBy(acceptor.accept('ada', ask({ eventId, data: { n: 9 } })))).toMatchObject({
-      code: 'event_id_taken',
-    });
-    const key = randomUUID();
-    expect(await thrownBy(acceptor.accept('eve', ask({ eventId }), { idempotencyKey: key }))).toMatchObject({
-      code: 'event_id_taken',
-    });
-    expect(await thrownBy(acceptor.accept('eve', ask({ eventId }), { idempotencyKey: key }))).toMatchObject({
-      code: 'event_id_taken',
-    });
-    expect(await count('events', `id = '${eventId}'`)).toBe(1);
   });
 });
 

@@ -28,7 +28,7 @@ test('events that are large inside do not share a statement', async () => {
       data: deep,
     },
     ...{ version: 1, source: 'api', causationId: null, correlationId: 'r', requestId: 'r' },
-    ...{ priority: 10, runAt: null, handled: true, key: null, requestHash: null },
+    ...{ priority: 10, runAt: null, handled: true, lane: null, key: null, requestHash: null },
   });
   await Promise.all([event(), event()].map((item) => store.append(item)));
   expect(batches.map((batch) => batch.length)).toEqual([1, 1]);

@@ -5,6 +5,7 @@ import type { EventType } from '../../src/events/definition.js';
 import { EventStore } from '../../src/events/store.js';
 import { Dispatcher } from '../../src/dispatch/dispatcher.js';
 import { FastPath } from '../../src/dispatch/fast-path.js';
+import { Lanes } from '../../src/dispatch/lanes.js';
 import { Outbox } from '../../src/dispatch/outbox.js';
 import { QueueWindow } from '../../src/dispatch/queue-window.js';
 import { Claims } from '../../src/execution/claims.js';
@@ -42,6 +43,8 @@ export interface CoreOptions<Services> {
   readonly window?: number;
   /** A Redis of one's own, to flush or kill. */
   readonly redisUrl?: string;
+  /** Whether the end of a job in a lane releases the next at once. */
+  readonly withLaneReleases?: boolean;
 }
 
 /**
@@ -56,10 +59,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
   const config = readConfig({ NODE_ENV: 'test', DB_POOL_MIN: '0', DB_POOL_MAX: '10' });
   const database = createDatabase(testDatabase.url, config.database, logger);
   const heartbeats = createHeartbeatPool(testDatabase.url, logger);
-  const catalogue = new EventCatalogue(
-    options.events,
-    options.handlers.map(({ on }) => on),
-  );
+  const catalogue = new EventCatalogue(options.events, options.handlers);
   if (options.mode === 'postgres') await migrateQueues(testDatabase.url);
   const store =
     options.mode === 'redis'
@@ -91,7 +91,9 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
   const handlers = new Handlers(options.handlers);
   const shutdown = new AbortController();
   const claims = new Claims({ pool: database.pool, workerId: registry.id });
-  const finishing = new Finishing({ pool: database.pool, publisher, onRunnable });
+  const lanes = new Lanes({ pool: database.pool, skipping: catalogue.skipping, onRunnable, logger });
+  const onLanesEnded = options.withLaneReleases === false ? () => undefined : lanes.ended;
+  const finishing = new Finishing({ pool: database.pool, publisher, onRunnable, onLanesEnded });
   const executorWith = (itsClock: Clock) =>
     new Executor({
       database,
@@ -133,6 +135,11 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
     fleet,
     outbox,
     window,
+    lanes,
+    publisher,
+    onRunnable,
+    onLanesEnded,
+    eventStore,
     catalogue,
     entries,
     frames,
@@ -145,6 +152,7 @@ export async function startCore<Services>(options: CoreOptions<Services>) {
     async stop() {
       await dispatcher.stop();
       await fleet.stop(1_000);
+      await lanes.drain();
       await fastPath.drain();
       await registry.stop();
       await heartbeats.end();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Ordering } from '../../src/events/catalogue.js';
 import { defineEvent } from '../../src/events/definition.js';
 import { defineHandlerFor, failureData, type AttemptContext } from '../../src/execution/handler.js';
 import { exponential } from '../../src/execution/retry.js';
@@ -34,8 +35,17 @@ const EchoFailed = defineEvent({
 
 export type Run = (context: AttemptContext<{ n: number }, null>) => Promise<Json | void>;
 
-const probe = (run: Run) =>
+interface ProbeOptions extends Pick<
+  CoreOptions<null>,
+  'withFastPath' | 'withLaneReleases' | 'window' | 'redisUrl' | 'wrap'
+> {
+  /** Of both handlers. */
+  readonly ordered?: Ordering;
+}
+
+const probe = (run: Run, { ordered }: ProbeOptions) =>
   defineHandlerFor<null>()({
+    ...(ordered && { ordered }),
     on: Asked,
     emits: [Done, Chained],
     failure: Failed,
@@ -43,28 +53,26 @@ const probe = (run: Run) =>
     run,
   });
 
-const echo = defineHandlerFor<null>()({
-  on: Chained,
-  emits: [],
-  failure: EchoFailed,
-  async run({ event, notify }) {
-    notify.success('probe.echo.completed', { n: event.data.n });
-  },
-});
+const echo = ({ ordered }: ProbeOptions) =>
+  defineHandlerFor<null>()({
+    ...(ordered && { ordered }),
+    on: Chained,
+    emits: [],
+    failure: EchoFailed,
+    async run({ event, notify }) {
+      notify.success('probe.echo.completed', { n: event.data.n });
+    },
+  });
 
 /** Cores that are running; a test file stops them in its afterEach. */
 const running: Core[] = [];
 
 /** A core whose `probe.run.requested` is handled by `run`. */
-export async function startProbe(
-  mode: QueueMode,
-  run: Run,
-  more: Pick<CoreOptions<null>, 'withFastPath' | 'window' | 'redisUrl' | 'wrap'> = {},
-) {
+export async function startProbe(mode: QueueMode, run: Run, more: ProbeOptions = {}) {
   const started = await startCore<null>({
     mode,
     events: [Asked, Done, Failed, Chained, EchoFailed],
-    handlers: [probe(run), echo],
+    handlers: [probe(run, more), echo(more)],
     services: null,
     ...more,
   });

@@ -38,15 +38,8 @@ export class LimitedAcceptor implements Acceptor {
     bodies: readonly unknown[],
     options?: Options,
   ): Promise<readonly (Acceptance | SynapError)[]> {
-    const refusals = await this.#refusals(userId, bodies);
-    if (refusals.size === 0) return this.#inner.acceptAll(userId, bodies, options);
-    // A refused item keeps its place, as nothing that could be accepted: an idempotency key counts places.
-    const answers = await this.#inner.acceptAll(
-      userId,
-      bodies.map((body, index) => (refusals.has(index) ? undefined : body)),
-      options,
-    );
-    return answers.map((answer, index) => refusals.get(index) ?? answer);
+    const refused = await this.#refusals(userId, bodies);
+    return this.#inner.acceptAll(userId, bodies, { ...options, refused });
   }
 
   /** The refused items of a batch, by their place. */
