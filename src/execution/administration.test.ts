@@ -124,7 +124,7 @@ describe('replay', () => {
 });
 
 describe('cancel', () => {
-  test.each(['scheduled', 'queued'])(
+  test.each(['scheduled', 'queued', 'running'])(
     'ends a job that is %s, takes it out of the outbox and tells its user, numbered in both rooms',
     async (state) => {
       const { id } = await seedJob(own.testDatabase, { state, userId: `user-of-${state}` });
@@ -152,7 +152,7 @@ describe('cancel', () => {
     },
   );
 
-  test.each(['running', 'completed', 'dead'])('of a job that is %s is refused', async (state) => {
+  test.each(['completed', 'dead', 'cancelled'])('of a job that is %s is refused', async (state) => {
     const { id } = await seedJob(own.testDatabase, { state });
     await expect(own.administration.cancel(id, acting)).rejects.toMatchObject({ code: 'job_state_conflict' });
     expect(await rowOf('jobs', id, 'id')).toMatchObject({ state });
@@ -160,9 +160,12 @@ describe('cancel', () => {
   });
 });
 
-test.each(['cancel', 'runNow'] as const)(
-  '%s waits for a claim that is under way, and then finds the job running',
-  async (act) => {
+test.each([
+  ['runNow', 'is refused', expect.objectContaining({ code: 'job_state_conflict' }), 'running'],
+  ['cancel', 'ends it', undefined, 'cancelled'],
+] as const)(
+  '%s waits for a claim that is under way, then finds the job running and %s',
+  async (act, _what, expected, state) => {
     const { id } = await seedJob(own.testDatabase, { state: 'queued' });
     const claim = await own.testDatabase.pool.connect();
     try {
@@ -171,12 +174,12 @@ test.each(['cancel', 'runNow'] as const)(
       const outcome = own.administration[act](id, acting).catch((thrown: unknown) => thrown);
       await eventually(async () => ((await isSomebodyWaiting()) ? true : undefined), 'the act to wait for the claim');
       await claim.query('COMMIT');
-      expect(await outcome).toMatchObject({ code: 'job_state_conflict' });
+      expect(await outcome).toEqual(expected);
     } finally {
       claim.release();
     }
-    expect(await rowOf('jobs', id, 'id')).toMatchObject({ state: 'running', generation: 1 });
-    expect(own.published).toEqual([]);
+    expect(await rowOf('jobs', id, 'id')).toMatchObject({ state, generation: 1 });
+    expect(own.published).toHaveLength(state === 'cancelled' ? 2 : 0);
   },
 );
 

@@ -1,18 +1,14 @@
-import { CompiledQuery, sql, type Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import { recordAct } from '../platform/audit.js';
 import { isConnectionLoss, unavailable, type Database, type DB, type Sql } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Runnable } from '../queues/ticket.js';
-import {
-  notificationColumns,
-  notificationCtes,
-  toCommittedEntries,
-  toNotificationRow,
-  type EnteredRow,
-} from '../realtime/notification-log.js';
-import type { CommittedEntry, Publisher } from '../realtime/publisher.js';
+import type { Publisher } from '../realtime/publisher.js';
+import { endAsCancelled, noteLaneEnds, tellCancelled } from './cancellation.js';
 import { closeDeadLetter, conflict, lockForReplay } from './dead-letter-acts.js';
+import { takeTurn } from './lane-turn.js';
+import { transact } from './transaction.js';
 
 type State = Selectable<DB['jobs']>['state'];
 
@@ -53,6 +49,8 @@ export interface JobAdministrationOptions {
   readonly publisher: Publisher;
   /** Called after the commit with the jobs it made runnable; must not throw. */
   readonly onRunnable: (runnable: readonly Runnable[]) => void;
+  /** Called after the commit with the lanes in which a job has ended; must not throw. Without it LaneWatch finds them. */
+  readonly onLanesEnded?: (lanes: readonly string[]) => void;
 }
 
 /**
@@ -60,18 +58,20 @@ export interface JobAdministrationOptions {
  * afterwards. An act that makes a job run again raises its generation, so whatever ticket of it is still in a queue is
  * obsolete, and the claim acknowledges it away.
  *
- *     scheduled, queued ──cancel──▶ cancelled        scheduled, queued ──run now──▶ queued (next generation)
- *     dead ──replay──▶ queued (next generation)      dead ──discard──▶ dead, its dead letter closed
+ *     scheduled, queued, running ──cancel──▶ cancelled     scheduled, queued ──run now──▶ queued (next generation)
+ *     dead ──replay──▶ queued (next generation)            dead ──discard──▶ dead, its dead letter closed
  */
 export class JobAdministration {
   readonly #sql: Sql;
   readonly #publisher: Publisher;
   readonly #onRunnable: JobAdministrationOptions['onRunnable'];
+  readonly #onLanesEnded: (lanes: readonly string[]) => void;
 
-  constructor({ database, publisher, onRunnable }: JobAdministrationOptions) {
+  constructor({ database, publisher, onRunnable, onLanesEnded = () => undefined }: JobAdministrationOptions) {
     this.#sql = database.sql;
     this.#publisher = publisher;
     this.#onRunnable = onRunnable;
+    this.#onLanesEnded = onLanesEnded;
   }
 
   async find(jobId: string): Promise<JobRecord | undefined> {
@@ -102,27 +102,24 @@ export class JobAdministration {
       return next;
     });
     reachFaultPoint('replay.committed');
-    this.#onRunnable([runnable]);
+    if (runnable.isReleased) this.#onRunnable([runnable]);
     return runnable.generation;
   }
 
   /**
-   * Ends a job that has not started, and tells its user.
-   * @throws SynapError not_found, job_state_conflict (a running job cannot be cancelled here), unavailable
+   * Ends a job, also one that runs, and tells its user.
+   * @throws SynapError not_found, job_state_conflict (it has ended), unavailable
    */
   async cancel(jobId: string, acting: Acting): Promise<void> {
-    const entries = await this.#transaction(async (tx) => {
-      const job = await lockJob(tx, jobId, acting, ['scheduled', 'queued']);
-      await tx
-        .updateTable('jobs')
-        .set({ state: 'cancelled', finishedAt: sql<Date>`now()` })
-        .where('id', '=', jobId)
-        .execute();
-      await tx.deleteFrom('outbox').where('jobId', '=', jobId).execute();
+    const { entries, lanes } = await this.#transaction(async (tx) => {
+      const job = await lockJob(tx, jobId, acting, ['scheduled', 'queued', 'running']);
+      await endAsCancelled(tx, [job]);
       await recordAct(tx, { actor: acting.actor, action: 'job.cancelled', target: jobId });
-      return notifyCancelled(tx, job);
+      return tellCancelled(tx, [job]);
     });
+    reachFaultPoint('cancel.committed');
     this.#publisher.publish(entries);
+    this.#onLanesEnded(lanes);
   }
 
   /**
@@ -130,14 +127,19 @@ export class JobAdministration {
    * @throws SynapError not_found, job_state_conflict (no dead letter is open), unavailable
    */
   async discard(jobId: string, { reason, partOf, ...acting }: Discard): Promise<void> {
-    await this.#transaction(async (tx) => {
-      await lockJob(tx, jobId, acting, ['dead']);
+    const lanes = await this.#transaction(async (tx) => {
+      const { lane } = await lockJob(tx, jobId, acting, ['dead']);
       await partOf?.advance(tx);
       const details = { reason, ...(partOf && { operation: partOf.id }) };
       const closed = await closeDeadLetter(tx, jobId, 'discarded', { actor: acting.actor, ...details });
       if (!closed) throw conflict(`the dead letter of ${jobId} is not open`, 'This dead letter is closed already.');
       await recordAct(tx, { actor: acting.actor, action: 'job.discarded', target: jobId, details });
+      // Those that it held in its lane go on.
+      const held = lane === null ? [] : [lane];
+      await noteLaneEnds(tx, held);
+      return held;
     });
+    this.#onLanesEnded(lanes);
   }
 
   /**
@@ -155,7 +157,7 @@ export class JobAdministration {
       });
       return next;
     });
-    this.#onRunnable([runnable]);
+    if (runnable.isReleased) this.#onRunnable([runnable]);
   }
 
   /** Recorded, so that it stays so whatever the queue store forgets; applying it to the queue is the caller's. */
@@ -172,7 +174,7 @@ export class JobAdministration {
   }
 
   #transaction<T>(run: (tx: Sql) => Promise<T>): Promise<T> {
-    return reachable(this.#sql.transaction().execute(run));
+    return transact(this.#sql, run);
   }
 }
 
@@ -190,6 +192,8 @@ function readLocked(tx: Sql, jobId: string) {
       'jobs.state',
       'jobs.generation',
       'jobs.priority',
+      'jobs.lane',
+      'jobs.isReleased',
     ])
     .select(['events.aggregateId', 'events.correlationId'])
     .where('jobs.id', '=', jobId)
@@ -218,11 +222,18 @@ export async function lockJob(
   return job;
 }
 
-/** `runAt` is cut to the column's milliseconds: rounded up, the job would be early for an eager claim. */
-async function dispatchAgain(tx: Sql, job: NonNullable<LockedJob>): Promise<Runnable> {
+/**
+ * `runAt` is cut to the column's milliseconds: rounded up, the job would be early for an eager claim. A job whose turn in its
+ * lane has not come gets no outbox row.
+ */
+async function dispatchAgain(
+  tx: Sql,
+  job: NonNullable<LockedJob>,
+): Promise<Runnable & { readonly isReleased: boolean }> {
   const { id, queue, userId, requestId, correlationId, priority } = job;
   const generation = job.generation + 1;
   const runAt = sql<Date>`date_trunc('milliseconds', now())`;
+  const isReleased = job.state === 'dead' ? await takeTurn(tx, job) : job.isReleased;
   const fresh =
     job.state === 'dead' ? { failures: 0, finishedAt: null, lastError: null, result: null, progress: null } : {};
   await tx
@@ -232,12 +243,15 @@ async function dispatchAgain(tx: Sql, job: NonNullable<LockedJob>): Promise<Runn
     .execute();
   // The fast path of this process has the row for as long as it has those of accepted events; then the dispatcher takes it.
   const row = { generation, runAt, priority, claimedUntil: sql<Date>`now() + interval '500 milliseconds'` };
-  await tx
-    .insertInto('outbox')
-    .values({ jobId: id, queue, userId, ...row })
-    .onConflict((old) => old.column('jobId').doUpdateSet(row))
-    .execute();
+  if (isReleased) {
+    await tx
+      .insertInto('outbox')
+      .values({ jobId: id, queue, userId, ...row })
+      .onConflict((old) => old.column('jobId').doUpdateSet(row))
+      .execute();
+  }
   return {
+    isReleased,
     queue,
     jobId: id,
     generation,
@@ -245,22 +259,6 @@ async function dispatchAgain(tx: Sql, job: NonNullable<LockedJob>): Promise<Runn
     runAt: 0,
     data: { eventId: id, type: queue, userId, requestId, correlationId },
   };
-}
-
-/** `note.creation.requested` → `note.creation.cancelled`: nothing went wrong, so it is no error. */
-async function notifyCancelled(tx: Sql, job: NonNullable<LockedJob>): Promise<CommittedEntry[]> {
-  const { id, queue, userId, requestId, aggregateId } = job;
-  const row = toNotificationRow({
-    type: queue.replace(/[^.]+$/, 'cancelled'),
-    status: 'success',
-    data: { eventId: id, eventType: queue, aggregateId, state: 'cancelled' },
-    userId,
-    requestId,
-  });
-  const text = `WITH source AS (SELECT 1::bigint AS ord, n.* FROM json_to_recordset($1::json) AS n(${notificationColumns})),
-    ${notificationCtes('source')} SELECT * FROM entered`;
-  const { rows } = await tx.executeQuery<EnteredRow>(CompiledQuery.raw(text, [JSON.stringify([row])]));
-  return toCommittedEntries([row], rows);
 }
 
 /** Postgres away is `unavailable`, as everywhere; whether a lost COMMIT happened shows in the job's state. */

@@ -7,6 +7,7 @@ import type { BulkOperations } from '../execution/bulk-operations.js';
 import type { Corrections } from '../execution/corrections.js';
 import type { DeadLetterQueries } from '../execution/dead-letters.js';
 import type { QueueAdministration } from '../execution/queue-administration.js';
+import type { RequestCancellation } from '../execution/cancellation.js';
 import type { RequestQueries } from '../execution/requests.js';
 import type { Read } from '../features/feature.js';
 import type { Uploads } from '../features/files/uploads.js';
@@ -58,6 +59,7 @@ export interface AppDeps extends ProbeDeps {
   readonly acceptor: Acceptor;
   readonly events: EventQueries;
   readonly requests: RequestQueries;
+  readonly cancellation: Pick<RequestCancellation, 'cancel'>;
   readonly uploads: Uploads;
   readonly broadcasts: Pick<Broadcasts, 'broadcast'>;
   readonly reads: readonly Read[];

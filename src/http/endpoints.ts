@@ -3,6 +3,7 @@ import type { Endpoint } from './endpoint.js';
 import type { Counters } from './limits/counters.js';
 import { LimitedAcceptor } from './limits/limited-acceptor.js';
 import { adminEndpoints } from './routes/admin/endpoints.js';
+import { deleteRequest } from './routes/delete-request.js';
 import { featureRead } from './routes/feature-read.js';
 import { getCorrelatedEvents } from './routes/get-correlated-events.js';
 import { getDescendants } from './routes/get-descendants.js';
@@ -25,6 +26,7 @@ export function endpointsOf(deps: AppDeps, counters: Counters): Endpoint[] {
     getEvent(deps.events),
     getDescendants(deps.events),
     getRequest(deps.requests),
+    deleteRequest(deps.cancellation),
     postFiles(deps.uploads, deps.config.http),
     getFile(deps.uploads),
     postBroadcast(deps.broadcasts),

@@ -8,6 +8,7 @@ import { BulkOperations } from '../execution/bulk-operations.js';
 import { Corrections } from '../execution/corrections.js';
 import { createDeadLetterQueries } from '../execution/dead-letter-queries.js';
 import { QueueAdministration } from '../execution/queue-administration.js';
+import { RequestCancellation } from '../execution/cancellation.js';
 import { createRequestQueries } from '../execution/request-queries.js';
 import { createStorage } from '../features/files/create-storage.js';
 import { createUploads } from '../features/files/uploads.js';
@@ -26,9 +27,15 @@ export function startApi(node: SynapNode): void {
     node;
   const { environment, isProduction, auth } = config;
 
-  const store = new EventStore({ pool: database.pool, onRunnable: fastPath.offer });
+  const store = new EventStore({
+    pool: database.pool,
+    onRunnable: fastPath.offer,
+    keysLastMs: config.retention.idempotencyKeysMs,
+  });
   lifecycle.onStop('event store', () => store.drain());
-  const administration = new JobAdministration({ database, publisher, onRunnable: fastPath.offer });
+  const onLanesEnded = node.lanes.ended;
+  const administration = new JobAdministration({ database, publisher, onRunnable: fastPath.offer, onLanesEnded });
+  const requests = createRequestQueries(database);
   const operations = createOperationsRouter({
     path: '/admin',
     queues: catalogue.queues,
@@ -48,7 +55,8 @@ export function startApi(node: SynapNode): void {
     pageDirectory,
     acceptor: new EventAcceptor({ catalogue, store, clock, metrics: node.metrics }),
     events: createEventQueries(database),
-    requests: createRequestQueries(database),
+    requests,
+    cancellation: new RequestCancellation({ database, requests, publisher, onLanesEnded }),
     uploads: createUploads({ storage: createStorage(config.storage, node.metrics), sql: database.sql }),
     broadcasts: new Broadcasts({ log: node.log, publisher, presence: node.backplane.presence }),
     admin: createAdmin(node, administration),

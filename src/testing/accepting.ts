@@ -43,10 +43,11 @@ export function createAccepting({ catalogue, metrics }: Build, { pool }: Databas
       if (type?.origin !== 'handler') return acceptor.accept(userId, sent);
       const data = type.data.parse(sent.data);
       const requestId = sent.requestId ?? newId();
+      const aggregateId = type.aggregateIdOf?.(data) ?? sent.aggregateId ?? newId();
       const appended = await store.append({
         id: sent.eventId ?? newId(),
         type: type.type,
-        aggregateId: type.aggregateIdOf?.(data) ?? sent.aggregateId ?? newId(),
+        aggregateId,
         aggregateType: type.aggregateType,
         userId,
         data: data as Json,
@@ -58,6 +59,7 @@ export function createAccepting({ catalogue, metrics }: Build, { pool }: Databas
         priority: priorities[sent.priority ?? 'normal'],
         runAt: null,
         handled: catalogue.hasHandler(type.type),
+        lane: catalogue.laneOf(type.type, userId, aggregateId),
         key: null,
         requestHash: null,
       });

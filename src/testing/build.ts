@@ -1,9 +1,11 @@
+import { LaneWatch, Lanes } from '../dispatch/lanes.js';
 import { EventCatalogue } from '../events/catalogue.js';
 import type { Handler } from '../execution/handler.js';
 import { OfflineAssistant } from '../features/conversations/offline-assistant.js';
 import type { Feature } from '../features/feature.js';
 import { LocalStorage } from '../features/files/local-storage.js';
 import type { Services } from '../features/services.js';
+import { systemClock } from '../platform/clock.js';
 import { createDatabase, type Database } from '../platform/database.js';
 import { createLogger, type Logger } from '../platform/logger.js';
 import { createMetrics, type Metrics } from '../platform/metrics.js';
@@ -41,7 +43,7 @@ export function createBuild({ features, overrides, storageDirectory }: BuildOpti
     handlers,
     catalogue: new EventCatalogue(
       features.flatMap(({ events }) => events),
-      handlers.map(({ on }) => on),
+      handlers,
     ),
     overrides,
     storageDirectory,
@@ -59,6 +61,12 @@ export function createServicesFor(
   const storage = new LocalStorage(storageDirectory);
   const defaults: Services = { storage, assistant: new OfflineAssistant(sql, clock, 0), metrics, sql };
   return { ...defaults, ...(typeof overrides === 'function' ? overrides(defaults) : overrides) };
+}
+
+/** Between two attempts the kit is the dispatcher: whose turn has come in its lane may be attempted. */
+export function createLaneWatch({ catalogue: { skipping }, logger }: Build, { pool }: Database): LaneWatch {
+  const lanes = new Lanes({ pool, skipping, onRunnable: () => undefined, logger });
+  return new LaneWatch({ pool, lanes, clock: systemClock, logger, graceMs: 0 });
 }
 
 /** @param poolMax an attempt needs one connection, and one more for each thing it does at a time. */

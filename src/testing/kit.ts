@@ -1,10 +1,11 @@
 import { sql as text } from 'kysely';
+import type { LaneWatch } from '../dispatch/lanes.js';
 import { JobAdministration } from '../execution/administration.js';
 import type { Services } from '../features/services.js';
 import { systemClock } from '../platform/clock.js';
 import type { Database, Sql } from '../platform/database.js';
 import { createAccepting, type Accepted, type Accepting, type Sent } from './accepting.js';
-import { createServicesFor, openDatabase, type Build } from './build.js';
+import { createLaneWatch, createServicesFor, openDatabase, type Build } from './build.js';
 import { Probe, type CrashPoint, type Disturbances } from './crash-points.js';
 import type { DatabaseServer } from './databases.js';
 import { readRun, type Run } from './run.js';
@@ -50,6 +51,7 @@ export class TestKit {
   readonly #options: KitOptions;
   readonly #accepting: Accepting;
   readonly #administration: JobAdministration;
+  readonly #laneWatch: LaneWatch;
   readonly #probes = new Map<string, Probe>();
   #worker: Promise<TestWorker> | undefined;
   #shiftedMs = 0;
@@ -66,6 +68,7 @@ export class TestKit {
     this.database = openDatabase(url, build, 5);
     this.services = createServicesFor(build, this.database, this.clock);
     this.#accepting = createAccepting(build, this.database, systemClock);
+    this.#laneWatch = createLaneWatch(build, this.database);
     this.#administration = new JobAdministration({
       database: this.database,
       publisher: { publish: () => undefined, ephemeral: () => undefined },
@@ -129,6 +132,7 @@ export class TestKit {
   async attempt(eventId: string, options: { readonly signal?: AbortSignal } = {}): Promise<AttemptReport> {
     const { signal = new AbortController().signal } = options;
     await this.#applyClock();
+    await this.#laneWatch.runOnce();
     const before = await this.#readJob(eventId);
     const how = await this.#attempt(eventId, before.generation, signal);
     const after = await this.#readJob(eventId);

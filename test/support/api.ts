@@ -15,6 +15,7 @@ import { BulkOperations } from '../../src/execution/bulk-operations.js';
 import { Corrections } from '../../src/execution/corrections.js';
 import { createDeadLetterQueries } from '../../src/execution/dead-letter-queries.js';
 import { QueueAdministration } from '../../src/execution/queue-administration.js';
+import { RequestCancellation } from '../../src/execution/cancellation.js';
 import { createRequestQueries } from '../../src/execution/request-queries.js';
 import { createStorage } from '../../src/features/files/create-storage.js';
 import { createUploads } from '../../src/features/files/uploads.js';
@@ -98,9 +99,10 @@ function realDeps(config: Config, database: Database, logger: Logger): AppDeps {
   const metrics = createMetrics(config.metrics.prefix);
   const catalogue = new EventCatalogue(
     features.flatMap(({ events }) => events),
-    features.flatMap(({ handlers }) => handlers.map(({ on }) => on)),
+    features.flatMap(({ handlers }) => handlers),
   );
   const store = new EventStore({ pool: database.pool, onRunnable: () => undefined });
+  const requests = createRequestQueries(database);
   return {
     config,
     logger,
@@ -114,7 +116,13 @@ function realDeps(config: Config, database: Database, logger: Logger): AppDeps {
     catalogue,
     acceptor: new EventAcceptor({ catalogue, store, clock, metrics }),
     events: createEventQueries(database),
-    requests: createRequestQueries(database),
+    requests,
+    cancellation: new RequestCancellation({
+      database,
+      requests,
+      publisher: { publish: () => undefined, ephemeral: () => undefined },
+      onLanesEnded: () => undefined,
+    }),
     uploads: createUploads({ storage: createStorage(config.storage, metrics), sql: database.sql }),
     broadcasts: new Broadcasts({
       log: new NotificationLog(database),
