@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { defineEvent, type EventType } from '../events/definition.js';
+import type { Schedule } from '../events/schedule.js';
 import { defineHandlerFor, failureData, type FailureData, type Handler } from '../execution/handler.js';
 import type { Database } from '../platform/database.js';
 import type { Services } from './services.js';
@@ -42,12 +43,13 @@ export function defineRead<Params, Query>(options: ReadOptions<Params, Query>): 
   };
 }
 
-/** One folder of src/features: its event types, their handlers and the read routes of its projections. */
+/** One folder of src/features: its event types, their handlers, the read routes of its projections, and what it does by the clock. */
 export interface Feature {
   readonly name: string;
   readonly events: readonly EventType[];
   readonly handlers: readonly Handler<Services>[];
   readonly reads: readonly Read[];
+  readonly schedules?: readonly Schedule[];
 }
 
 export const defineFeature = (feature: Feature): Feature => feature;

@@ -5,8 +5,11 @@ import type { Logger } from './logger.js';
 export interface PeriodicOptions {
   readonly name: string;
   readonly everyMs: number;
-  /** One round. Answers true where there is more to do at once. A throw is logged and the next round comes as usual. */
-  readonly run: () => Promise<boolean | void>;
+  /**
+   * One round. Answers true where there is more to do at once, or the milliseconds to rest where that is less than `everyMs`. A
+   * throw is logged and the next round comes as usual.
+   */
+  readonly run: () => Promise<boolean | number | void>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** A round is left out while this process does not lead. */
@@ -52,12 +55,14 @@ export class Periodic {
 
   async #runOnce(): Promise<void> {
     const { name, run, logger, everyMs, leader } = this.#options;
-    let hasMore = false;
+    let restMs = everyMs;
     try {
-      if (leader?.isLeader !== false) hasMore = (await run()) === true;
+      const answer = leader?.isLeader === false ? undefined : await run();
+      if (answer === true) restMs = 0;
+      if (typeof answer === 'number') restMs = Math.min(Math.max(0, answer), everyMs);
     } catch (thrown) {
       logger.warn({ err: toError(thrown), service: name }, 'a round failed; the next one follows');
     }
-    if (!this.#isStopped) this.#schedule(hasMore ? 0 : everyMs);
+    if (!this.#isStopped) this.#schedule(restMs);
   }
 }

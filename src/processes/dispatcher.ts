@@ -4,6 +4,8 @@ import { Dispatcher } from '../dispatch/dispatcher.js';
 import { GenerationWatch } from '../dispatch/generation-watch.js';
 import { LaneWatch } from '../dispatch/lanes.js';
 import { Reconciler } from '../dispatch/reconciler.js';
+import { ScheduleRunner } from '../dispatch/schedule-runner.js';
+import { EventStore } from '../events/store.js';
 import { JobAdministration } from '../execution/administration.js';
 import { BulkRunner } from '../operations/bulk-runner.js';
 import { queueGauge } from '../operations/gauges.js';
@@ -49,6 +51,10 @@ export function startDispatcher(node: SynapNode): void {
     'generation watch',
     new GenerationWatch({ ...led, onLost: () => settings.runOnce(), onRestored: () => reconciler.sweepAll() }),
   );
+
+  const store = new EventStore({ ...parts, onRunnable: node.fastPath.offer });
+  lifecycle.onStop('scheduled events', () => store.drain());
+  run('schedules', new ScheduleRunner({ ...parts, store }));
 
   // Without its queues it dispatches nothing.
   health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok') });

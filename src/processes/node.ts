@@ -3,6 +3,7 @@ import { Lanes } from '../dispatch/lanes.js';
 import { Outbox } from '../dispatch/outbox.js';
 import { QueueWindow } from '../dispatch/queue-window.js';
 import { EventCatalogue } from '../events/catalogue.js';
+import { schedulesOf } from '../events/schedule.js';
 import { Handlers } from '../execution/handlers.js';
 import type { Feature } from '../features/feature.js';
 import { poolGauge } from '../operations/gauges.js';
@@ -96,6 +97,7 @@ export function createNode(options: NodeOptions) {
     tokens: createTokens(jwtSecret),
     handlers: new Handlers(features.flatMap(({ handlers }) => handlers)),
     reads: features.flatMap(({ reads }) => reads),
+    schedules: schedulesOf(features, catalogue),
   };
 }
 

@@ -42,6 +42,8 @@ CREATE TABLE "lane_ends" (
 
 CREATE TABLE "schedules" (
     "name" TEXT NOT NULL,
+    "definition" TEXT NOT NULL,
+    "seed" UUID NOT NULL DEFAULT gen_random_uuid(),
     "lastTickAt" TIMESTAMPTZ(3) NOT NULL,
     "updatedAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
