@@ -54,6 +54,7 @@ export function createMetrics(prefix: string) {
     jobsWaiting: gauge('jobs_waiting_in_queue', 'Jobs waiting in a queue', ['queue', 'state']),
     deadLetters: counter('dead_letters_total', 'Jobs that ended as dead letters', ['queue']),
     outboxDispatched: counter('outbox_dispatched_total', 'Jobs put in a queue, by the way they took', ['path']),
+    retentionDeleted: counter('retention_deleted_total', 'Rows deleted because they were past their age', ['table']),
     websocketConnections: gauge('websocket_connections_active', 'Connected sockets'),
     websocketMessages: counter('websocket_messages_sent_total', 'Messages published to rooms', ['event']),
     websocketBroadcastDuration: histogram(

@@ -4,6 +4,7 @@ import { Dispatcher } from '../dispatch/dispatcher.js';
 import { GenerationWatch } from '../dispatch/generation-watch.js';
 import { LaneWatch } from '../dispatch/lanes.js';
 import { Reconciler } from '../dispatch/reconciler.js';
+import { Retention } from '../dispatch/retention.js';
 import { ScheduleRunner } from '../dispatch/schedule-runner.js';
 import { EventStore } from '../events/store.js';
 import { JobAdministration } from '../execution/administration.js';
@@ -55,6 +56,7 @@ export function startDispatcher(node: SynapNode): void {
   const store = new EventStore({ ...parts, onRunnable: node.fastPath.offer });
   lifecycle.onStop('scheduled events', () => store.drain());
   run('schedules', new ScheduleRunner({ ...parts, store }));
+  run('retention', new Retention({ ...led, ages: node.config.retention }));
 
   // Without its queues it dispatches nothing.
   health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok') });

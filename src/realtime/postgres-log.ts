@@ -1,5 +1,6 @@
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Database } from '../platform/database.js';
+import { firstIdAt } from '../platform/ids.js';
 import type { RoomHead } from './contract.js';
 import { statements, type PageRow } from './log-statements.js';
 import { toCommittedEntries, toNotificationRow, type EnteredRow, type NotificationDraft } from './notification-log.js';
@@ -148,10 +149,4 @@ function toEntry(room: string, row: PageRow): CommittedEntry[] {
   const timestamp = row.timestamp.toISOString();
   const rest = { ...(requestId !== null && { requestId }), ...(error !== null && { error }) };
   return [{ room, seq: row.seq, epoch: row.epoch, notification: { id, type, data, status, timestamp, ...rest } }];
-}
-
-/** The least UUIDv7 of that millisecond: notifications are found by time through their primary key. */
-function firstIdAt(ms: number): string {
-  const hex = Math.max(0, Math.floor(ms)).toString(16).padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }
