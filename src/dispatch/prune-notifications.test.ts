@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { v7 } from 'uuid';
+import { RealtimeStage } from '../../test/support/realtime.js';
 import { dayMs, RetentionKit } from '../../test/support/retention.js';
 import { armFault } from '../platform/fault-points.js';
 import { newId } from '../platform/ids.js';
@@ -145,4 +146,49 @@ test('notifications go whole or not at all where the process ends in the middle'
   await kit.prune();
   expect(await kit.count('notifications')).toBe(0);
   expect(await kit.count('room_entries')).toBe(0);
+});
+
+test('a reader whose room lost what it had not seen is told to start anew; one that had seen it goes on', async () => {
+  await say(5, 3);
+  await kit.prune();
+  const stage = new RealtimeStage(kit.url);
+  await stage.start('local');
+  try {
+    const client = await stage.connect('ada');
+    for (const room of ['user_ada', 'request_req']) {
+      const { epoch } = await client.subscribe({ room });
+      const answers = [];
+      for (const seq of [0, 2, 3, 5]) answers.push(await client.subscribe({ room, since: { epoch, seq } }));
+      answers.push(await client.subscribe({ room, since: { epoch: null, seq: 0 } }));
+      expect(answers.map(({ recovered, notifications }) => [recovered, notifications.map(({ seq }) => seq)])).toEqual([
+        [false, []],
+        [false, []],
+        [true, [4, 5]],
+        [true, []],
+        [false, []],
+      ]);
+    }
+  } finally {
+    await stage.close();
+  }
+});
+
+test('a reader of a request whose room is gone is told to start anew, also where the room has been made again', async () => {
+  await say(3, 3);
+  const stage = new RealtimeStage(kit.url);
+  await stage.start('local');
+  try {
+    const client = await stage.connect('ada');
+    const room = 'request_req';
+    const { epoch } = await client.subscribe({ room });
+    await kit.prune();
+    const since = { epoch, seq: 1 };
+    expect(await client.subscribe({ room, since })).toMatchObject({ epoch: null, seq: 0, recovered: false });
+    await stage.say('ada', 1, 'req');
+    const heard = await client.heard.first((notification) => notification.room === room, 'the new epoch');
+    expect([heard.seq, heard.epoch === epoch]).toEqual([1, false]);
+    expect(await client.subscribe({ room, since })).toMatchObject({ seq: 1, recovered: false, notifications: [] });
+  } finally {
+    await stage.close();
+  }
 });

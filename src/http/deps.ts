@@ -2,6 +2,7 @@ import type { Router } from 'express';
 import type { Acceptor } from '../events/acceptance.js';
 import type { EventCatalogue } from '../events/catalogue.js';
 import type { EventQueries } from '../events/queries.js';
+import type { Schedule } from '../events/schedule.js';
 import type { JobAdministration } from '../execution/administration.js';
 import type { BulkOperations } from '../execution/bulk-operations.js';
 import type { Corrections } from '../execution/corrections.js';
@@ -64,6 +65,7 @@ export interface AppDeps extends ProbeDeps {
   readonly broadcasts: Pick<Broadcasts, 'broadcast'>;
   readonly reads: readonly Read[];
   readonly admin: AdminDeps;
+  readonly schedules: readonly Schedule[];
   /** Where the built page lies; without it `/` is not found. */
   readonly pageDirectory?: string;
   readonly mounts?: readonly Mount[];

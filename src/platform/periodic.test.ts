@@ -40,3 +40,24 @@ test('stopping does not wait for a round that hangs: what comes after it would b
   await started;
   await service.stop();
 }, 3_000);
+
+test.each([
+  ['true, follows at once', true, 0],
+  ['milliseconds, follows after them', 30, 30],
+  ['more than its rest, follows after its rest', 5_000, 1_000],
+  ['nothing, follows after its rest', undefined, 1_000],
+])('a round that answers %s', async (_what, answer, restMs) => {
+  const rested = Promise.withResolvers<number>();
+  let isFirst = true;
+  const clock = {
+    now: () => 0,
+    after(delayMs: number, fn: () => void) {
+      if (isFirst) setImmediate(fn);
+      else rested.resolve(delayMs);
+      isFirst = false;
+      return () => undefined;
+    },
+  };
+  new Periodic({ name: 'probe', everyMs: 1_000, run: () => Promise.resolve(answer), clock, logger }).start();
+  expect(await rested.promise).toBe(restMs);
+});

@@ -9,6 +9,7 @@ import { pino, type Logger } from 'pino';
 import { EventAcceptor } from '../../src/events/acceptor.js';
 import { EventCatalogue } from '../../src/events/catalogue.js';
 import { createEventQueries } from '../../src/events/event-queries.js';
+import { schedulesOf } from '../../src/events/schedule.js';
 import { EventStore } from '../../src/events/store.js';
 import { JobAdministration } from '../../src/execution/administration.js';
 import { BulkOperations } from '../../src/execution/bulk-operations.js';
@@ -130,6 +131,7 @@ function realDeps(config: Config, database: Database, logger: Logger): AppDeps {
       presence: new LocalPresence(),
     }),
     reads: features.flatMap(({ reads }) => reads),
+    schedules: schedulesOf(features, catalogue),
     admin: adminDeps(database, catalogue, logger),
   };
 }
