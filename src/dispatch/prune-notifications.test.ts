@@ -173,7 +173,7 @@ test('a reader whose room lost what it had not seen is told to start anew; one t
   }
 });
 
-test('a reader of a request whose room is gone is told to start anew, also where the room has been made again', async () => {
+test('a reader of a room of which nothing is left is told to start anew, also where a request’s room has been made again', async () => {
   await say(3, 3);
   const stage = new RealtimeStage(kit.url);
   await stage.start('local');
@@ -181,8 +181,14 @@ test('a reader of a request whose room is gone is told to start anew, also where
     const client = await stage.connect('ada');
     const room = 'request_req';
     const { epoch } = await client.subscribe({ room });
+    const own = await client.subscribe({ room: 'user_ada' });
     await kit.prune();
     const since = { epoch, seq: 1 };
+    expect(await client.subscribe({ room: 'user_ada', since: { epoch: own.epoch, seq: 1 } })).toMatchObject({
+      epoch: own.epoch,
+      seq: 3,
+      recovered: false,
+    });
     expect(await client.subscribe({ room, since })).toMatchObject({ epoch: null, seq: 0, recovered: false });
     await stage.say('ada', 1, 'req');
     const heard = await client.heard.first((notification) => notification.room === room, 'the new epoch');
