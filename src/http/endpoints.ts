@@ -4,8 +4,8 @@ import type { Counters } from './limits/counters.js';
 import { LimitedAcceptor } from './limits/limited-acceptor.js';
 import { adminEndpoints } from './routes/admin/endpoints.js';
 import { deleteRequest } from './routes/delete-request.js';
+import { getSchedules } from './routes/admin/get-schedules.js';
 import { featureRead } from './routes/feature-read.js';
-import { getAdminSchedules } from './routes/get-admin-schedules.js';
 import { getCorrelatedEvents } from './routes/get-correlated-events.js';
 import { getDescendants } from './routes/get-descendants.js';
 import { getEvent } from './routes/get-event.js';
@@ -31,9 +31,9 @@ export function endpointsOf(deps: AppDeps, counters: Counters): Endpoint[] {
     postFiles(deps.uploads, deps.config.http),
     getFile(deps.uploads),
     postBroadcast(deps.broadcasts),
-    getAdminSchedules(deps),
     ...deps.reads.map((read) => featureRead(read, deps.database)),
     ...adminEndpoints(deps.admin),
+    getSchedules(deps),
     ...(deps.config.isProduction ? [] : [postDevToken(deps.tokens)]),
   ];
 }

@@ -1,9 +1,9 @@
-import { listSchedules } from '../../events/schedule-queries.js';
-import type { AppDeps } from '../deps.js';
-import type { Endpoint } from '../endpoint.js';
+import { listSchedules } from '../../../events/schedule-queries.js';
+import type { AppDeps } from '../../deps.js';
+import type { Endpoint } from '../../endpoint.js';
 
 /** When each schedule ticks next and did last. */
-export function getAdminSchedules({
+export function getSchedules({
   database,
   schedules,
   clock,
