@@ -3,6 +3,7 @@ import type { Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import type { Sql } from '../platform/database.js';
 import { toError } from '../platform/errors.js';
+import type { Leadership } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import { Periodic } from '../platform/periodic.js';
@@ -15,7 +16,7 @@ export interface RetentionOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly leader?: { readonly isLeader: boolean };
+  readonly leader?: Leadership;
   /** Between two batches. */
   readonly pauseMs?: number;
 }
