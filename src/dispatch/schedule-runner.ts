@@ -160,7 +160,8 @@ export class ScheduleRunner {
     const event = this.#eventAt(schedule, tick, seed);
     if (event === undefined) return;
     try {
-      await store.append({ ...event, handled: catalogue.hasHandler(schedule.type) });
+      const lane = catalogue.laneOf(event.type, event.userId, event.aggregateId);
+      await store.append({ ...event, handled: catalogue.hasHandler(schedule.type), lane });
       logger.info({ schedule: schedule.name, tick, eventId: event.id }, 'a tick of a schedule was sent');
     } catch (thrown) {
       // Sent before by a process that died, and since then the schedule's data is made in another way: sent is sent.
@@ -169,7 +170,7 @@ export class ScheduleRunner {
   }
 
   /** Data that is not valid will not be at the next try: the tick is passed over, and said to be. */
-  #eventAt(schedule: Schedule, tick: Date, seed: string): Omit<Append, 'handled'> | undefined {
+  #eventAt(schedule: Schedule, tick: Date, seed: string): Omit<Append, 'handled' | 'lane'> | undefined {
     try {
       return schedule.eventAt(tick, seed);
     } catch (thrown) {

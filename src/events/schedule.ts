@@ -36,7 +36,7 @@ export interface Schedule {
   /** Tells this timetable from another of the same name: a changed one starts anew. */
   readonly definition: string;
   /** @throws SynapError `validation_failed` where the event's type does not take the data. */
-  eventAt(tick: Date, seed: string): Omit<Append, 'handled'>;
+  eventAt(tick: Date, seed: string): Omit<Append, 'handled' | 'lane'>;
 }
 
 /** @throws TypeError where it cannot be: a bad name, cron, time zone or user, or data that its event does not take. */
@@ -71,7 +71,7 @@ function toEvent<Data>(
   given: Data,
   tick: Date,
   seed: string,
-): Omit<Append, 'handled'> {
+): Omit<Append, 'handled' | 'lane'> {
   const data = check(on, given);
   const requestId = `schedule:${name}:${tick.toISOString()}`;
   const random = createHash('sha256').update(`${seed}:${requestId}`).digest();
