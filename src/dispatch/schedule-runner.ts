@@ -14,7 +14,7 @@ export interface ScheduleRunnerOptions {
   readonly schedules: readonly Schedule[];
   readonly pool: pg.Pool;
   readonly store: Pick<EventStore, 'append'>;
-  readonly catalogue: Pick<EventCatalogue, 'hasHandler'>;
+  readonly catalogue: Pick<EventCatalogue, 'hasHandler' | 'laneOf'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** What time it is; the database's clock by default, so that a fleet agrees. */

@@ -73,9 +73,9 @@ export class EventStore {
     this.#pool = pool;
     this.#onRunnable = onRunnable;
     this.#keysLastMs = keysLastMs;
-    const weigh = ({ data }: Append) => 500 + roughSize(data);
-    this.#batcher = new Batcher({ run: (items) => this.#append(appendPlain, items), weigh });
-    this.#ordered = new Batcher({ run: (items) => this.#append(appendOrdered, items), weigh, lanes: 1 });
+    const shared = { weigh: ({ data }: Append) => 500 + roughSize(data), maxWaitMs: 500 };
+    this.#batcher = new Batcher({ ...shared, run: (items) => this.#append(appendPlain, items) });
+    this.#ordered = new Batcher({ ...shared, run: (items) => this.#append(appendOrdered, items), lanes: 1 });
   }
 
   /**
@@ -86,6 +86,11 @@ export class EventStore {
     const result = await (item.lane === null ? this.#batcher : this.#ordered).add(item);
     if (result instanceof SynapError) throw result;
     return result;
+  }
+
+  /** Whether what is appended now would wait too long for its commit. */
+  get isOverloaded(): boolean {
+    return this.#batcher.isOverloaded || this.#ordered.isOverloaded;
   }
 
   /**

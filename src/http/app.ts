@@ -55,9 +55,10 @@ function countersOf({ redis, config, clock, logger }: AppDeps): Counters {
   return new SharedCounters({ redis, prefix: `${config.queues.prefix}:limit:`, clock, logger });
 }
 
-function guardsOf({ config, database, clock, logger, tokens }: AppDeps, counters: Counters): Guards {
+function guardsOf({ config, database, clock, logger, tokens, admission }: AppDeps, counters: Counters): Guards {
   const serviceKeys = new StoredServiceKeys({ apiKey: config.auth.apiKey, sql: database.sql, clock });
   return {
+    admission: admission?.guard ?? ((_req, _res, next) => next()),
     rateLimit: rateLimit({ config: config.rateLimit, counters, serviceKeys, logger }),
     maintenance: refuseInMaintenance(config.http.isInMaintenance),
     user: authenticateUser(tokens),

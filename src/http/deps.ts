@@ -22,6 +22,7 @@ import type { Metrics } from '../platform/metrics.js';
 import type { Redis } from '../platform/redis.js';
 import type { Tokens } from '../platform/tokens.js';
 import type { Broadcasts } from '../realtime/broadcasts.js';
+import type { Admission } from './middleware/admission.js';
 
 /** What every HTTP server of a process needs, whatever its roles. */
 export interface ProbeDeps {
@@ -66,6 +67,8 @@ export interface AppDeps extends ProbeDeps {
   readonly reads: readonly Read[];
   readonly admin: AdminDeps;
   readonly schedules: readonly Schedule[];
+  /** Sheds load before what writes; without it everything is let in. */
+  readonly admission?: Pick<Admission, 'guard'>;
   /** Where the built page lies; without it `/` is not found. */
   readonly pageDirectory?: string;
   readonly mounts?: readonly Mount[];

@@ -15,6 +15,8 @@ export interface Endpoint {
 
 /** What stands before every endpoint, in this order. */
 export interface Guards {
+  /** Before what writes, and before anything else. */
+  readonly admission: RequestHandler;
   readonly rateLimit: RequestHandler;
   /** Before what writes. */
   readonly maintenance: RequestHandler;
@@ -34,10 +36,14 @@ export function mountEndpoints(endpoints: readonly Endpoint[], guards: Guards): 
   return router;
 }
 
-function chain(endpoint: Endpoint, { rateLimit, maintenance, user, service, json }: Guards): RequestHandler[] {
+function chain(
+  endpoint: Endpoint,
+  { admission, rateLimit, maintenance, user, service, json }: Guards,
+): RequestHandler[] {
   const { access } = endpoint;
   const authentication = access === 'anybody' ? [] : [access === 'user' ? user : service(access.scope)];
   return [
+    ...(endpoint.method === 'post' ? [admission] : []),
     rateLimit,
     privately,
     ...authentication,

@@ -154,3 +154,92 @@ describe('a batcher', () => {
     expect(await result).toBe(10);
   });
 });
+
+describe('a batcher that bounds waiting', () => {
+  /** Two lanes, 100 items a statement that takes 20 ms: 10,000 items a second. Time is counted, not waited for. */
+  function simulated(statementMs = () => 20) {
+    let now = 0;
+    const running: { at: number; end: () => void }[] = [];
+    const batcher = new Batcher<number, number>({
+      maxWaitMs: 500,
+      now: () => now,
+      run: (items) =>
+        new Promise((resolve) => running.push({ at: now + statementMs(), end: () => resolve(items.map(() => now)) })),
+    });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const tick = async (ms: number) => {
+      now += ms;
+      for (const due of running.filter(({ at }) => at <= now)) {
+        running.splice(running.indexOf(due), 1);
+        due.end();
+      }
+      await turn();
+      await turn();
+    };
+    return { batcher, tick, now: () => now };
+  }
+
+  test('works at its full rate under one and a half times the load it can bear, answers the accepted in time and does not swing', async () => {
+    const { batcher, tick, now } = simulated();
+    const latencies: number[] = [];
+    const perSecond: { done: number; refused: number }[] = [];
+    for (let ms = 0; ms < 10_000; ms += 5) {
+      const second = (perSecond[Math.floor(ms / 1_000)] ??= { done: 0, refused: 0 });
+      for (let n = 0; n < 75; n++) {
+        const since = now();
+        batcher.add(n).then(
+          (at) => {
+            latencies.push(at - since);
+            second.done++;
+          },
+          () => void second.refused++,
+        );
+      }
+      await tick(5);
+    }
+    // What came in the last second is not all answered yet.
+    const steady = perSecond.slice(3, -1);
+    for (const { done, refused } of steady) {
+      expect(done).toBeGreaterThan(9_000);
+      expect(refused).toBeGreaterThan(4_000);
+    }
+    expect(Math.max(...latencies)).toBeLessThan(1_000);
+    for (let left = 0; left < 1_000; left += 5) await tick(5);
+    await batcher.drain();
+  }, 60_000);
+
+  test('refuses at once while no statement ends, and takes the next item when they do', async () => {
+    let stalls = true;
+    const { batcher, tick } = simulated(() => (stalls ? 3_000 : 20));
+    const first = [batcher.add(1)];
+    await tick(5);
+    first.push(batcher.add(2));
+    await tick(0);
+    await tick(1_000);
+    expect(batcher.isOverloaded).toBe(false);
+    await tick(1_200);
+    expect(batcher.isOverloaded).toBe(true);
+    await expect(batcher.add(3)).rejects.toMatchObject({ code: 'overloaded', retryAfterMs: 1_000 });
+    stalls = false;
+    await tick(1_000);
+    await Promise.all(first);
+    expect(batcher.isOverloaded).toBe(false);
+    const next = batcher.add(4);
+    await tick(5);
+    await tick(20);
+    await next;
+  });
+
+  test('refuses what comes after somebody who has waited too long', async () => {
+    const { batcher, tick } = simulated(() => 1_500);
+    const held = Array.from({ length: 201 }, (_, n) => batcher.add(n));
+    await tick(5);
+    await tick(900);
+    expect(batcher.isOverloaded).toBe(false);
+    await tick(200);
+    expect(batcher.isOverloaded).toBe(true);
+    await tick(400);
+    await tick(1_500);
+    await Promise.all(held);
+  });
+});

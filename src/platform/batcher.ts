@@ -13,16 +13,23 @@ export interface BatcherOptions<Item, Result> {
   /** Items that may wait, and what they may weigh together; more are refused with `overloaded`, early rather than late. */
   readonly maxWaiting?: number;
   readonly maxWaitingWeight?: number;
+  /** What would wait longer than about this is refused with `overloaded` at once. Without it waiting is bounded by the above alone. */
+  readonly maxWaitMs?: number;
+  /** Milliseconds that only grow. */
+  readonly now?: () => number;
 }
 
 interface Waiting<Item, Result> {
   readonly item: Item;
   readonly weight: number;
+  readonly since: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: Error) => void;
 }
 
 const maxRetries = 5;
+/** Share of the last statement's time in the running mean. */
+const smoothing = 0.2;
 
 /**
  * Group commit: while a statement is in flight the next items gather; no timer, so an idle system pays nothing and a busy
@@ -32,12 +39,18 @@ const maxRetries = 5;
  * no statement can be made, is halved until the guilty item stands alone, so nobody fails for another's row. Class 40 (deadlock,
  * serialization) and a row that stays locked are tried again. A lost connection is `unavailable` for all of the batch: whether it
  * committed is unknown, and only the caller can resolve that.
+ *
+ * With `maxWaitMs` it also refuses what would come too late to be of use. Each statement that ends makes room for the next items, so
+ * under more load than it can bear it keeps working at its full rate on a queue of a constant length.
  */
 export class Batcher<Item, Result> {
   readonly #options: Required<BatcherOptions<Item, Result>>;
   #waiting: Waiting<Item, Result>[] = [];
   #waitingWeight = 0;
   #inFlight = 0;
+  /** When the last statement was sent, and how long one takes. */
+  #sentAt = 0;
+  #statementMs = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(options: BatcherOptions<Item, Result>) {
@@ -48,6 +61,8 @@ export class Batcher<Item, Result> {
       lanes: 2,
       maxWaiting: 20_000,
       maxWaitingWeight: 128 * 1024 * 1024,
+      maxWaitMs: Infinity,
+      now: () => performance.now(),
       ...options,
     };
   }
@@ -56,16 +71,32 @@ export class Batcher<Item, Result> {
     return this.#waiting.length;
   }
 
+  /**
+   * Whether an item would wait too long now: by what is ahead of it, by what the first in line has waited already, or because no
+   * statement has ended for long.
+   */
+  get isOverloaded(): boolean {
+    const { maxItems, maxWeight, lanes, maxWaitMs, now } = this.#options;
+    const statements = Math.max(this.#waiting.length / maxItems, this.#waitingWeight / maxWeight);
+    if ((statements / lanes) * this.#statementMs > maxWaitMs) return true;
+    const [first] = this.#waiting;
+    if (first !== undefined && now() - first.since > 2 * maxWaitMs) return true;
+    return this.#inFlight === lanes && now() - this.#sentAt > 4 * maxWaitMs;
+  }
+
   /** @throws SynapError `overloaded`, `unavailable`; else what Postgres says of this very item. */
   add(item: Item): Promise<Result> {
-    const { maxWaiting, maxWaitingWeight, weigh } = this.#options;
+    const { maxWaiting, maxWaitingWeight, weigh, now } = this.#options;
     const { length } = this.#waiting;
     const weight = weigh(item);
     if (length >= maxWaiting || (length > 0 && this.#waitingWeight + weight > maxWaitingWeight)) {
       return Promise.reject(new SynapError('overloaded', 'too many statements wait', { retryAfterMs: 1_000 }));
     }
+    if (this.isOverloaded) {
+      return Promise.reject(new SynapError('overloaded', 'the database is behind', { retryAfterMs: 1_000 }));
+    }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, weight, resolve, reject });
+      this.#waiting.push({ item, weight, since: now(), resolve, reject });
       this.#waitingWeight += weight;
       // Items added in the same turn of the event loop travel together even when a lane is free.
       if (this.#waiting.length === 1) setImmediate(() => this.#fill());
@@ -82,9 +113,12 @@ export class Batcher<Item, Result> {
   #fill(): void {
     while (this.#waiting.length > 0 && this.#inFlight < this.#options.lanes) {
       const batch = this.#take();
+      const sentAt = this.#options.now();
       this.#inFlight++;
+      this.#sentAt = sentAt;
       void this.#settle(batch, 0).finally(() => {
         this.#inFlight--;
+        this.#statementMs += smoothing * (this.#options.now() - sentAt - this.#statementMs);
         this.#fill();
       });
     }

@@ -31,6 +31,7 @@ export function createMetrics(prefix: string) {
     httpRequests: counter('http_requests_total', 'HTTP requests answered', httpLabels),
     httpRequestSize: histogram('http_request_size_bytes', 'Size of request bodies', httpLabels, byteBuckets),
     httpResponseSize: histogram('http_response_size_bytes', 'Size of response bodies', httpLabels, byteBuckets),
+    requestsShed: counter('requests_shed_total', 'Requests refused because the process was overloaded', ['reason']),
     eventsAccepted: counter('events_accepted_total', 'Events committed for clients', ['type']),
     eventsProcessed: counter('events_processed_total', 'Events whose job ended', ['type', 'status']),
     eventProcessingDuration: histogram(

@@ -18,7 +18,7 @@ export function errorHandler({
     if (error.status === 500) {
       metrics.applicationErrors.inc({ type: toError(error.cause ?? error).name, severity: 'error' });
       logger.error({ err: error.cause ?? error, route: req.path }, 'a call failed for a reason inside');
-    } else if (error.status === 503) {
+    } else if (error.status === 503 && req.call.isQuiet !== true) {
       logger.warn({ err: error, route: req.path }, 'a call could not be served');
     }
     // Half an answer cannot be taken back; a broken connection tells the client that it is not whole.
