@@ -3,8 +3,10 @@ export type CheckStatus = 'ok' | 'degraded' | 'failed';
 
 export interface Check {
   readonly name: string;
-  /** How the part is; throwing counts as `failed`. */
+  /** How the part is. */
   run(): Promise<CheckStatus> | CheckStatus;
+  /** What it counts as where it throws or does not answer in time; `failed` without it. */
+  readonly otherwise?: CheckStatus;
 }
 
 export interface Readiness {
@@ -30,13 +32,14 @@ export class Health {
   }
 }
 
-/** A check that hangs (a frozen Redis) has failed. */
+/** A check may hang (a frozen Redis). */
 async function runCheck(check: Check): Promise<CheckStatus> {
+  const otherwise = check.otherwise ?? 'failed';
   const timeout = AbortSignal.timeout(checkTimeoutMs);
-  const late = new Promise<CheckStatus>((resolve) => timeout.addEventListener('abort', () => resolve('failed')));
+  const late = new Promise<CheckStatus>((resolve) => timeout.addEventListener('abort', () => resolve(otherwise)));
   try {
     return await Promise.race([Promise.resolve(check.run()), late]);
   } catch {
-    return 'failed';
+    return otherwise;
   }
 }

@@ -10,7 +10,12 @@ import { RedisLooks } from './redis-looks.js';
  */
 export function createRedisStore(url: string, prefix: string, logger: Logger): BullMqStore {
   // Producers fail at once while Redis is away: the outbox keeps the job, so waiting here would only fill memory.
-  const producer = connectRedis(url, 'queues', logger, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  // Frozen it accepts commands for a while: giving them up is harmless, since ids are the same when they are added again.
+  const producer = connectRedis(url, 'queues', logger, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: 5_000,
+  });
   const consumer = connectRedis(url, 'workers', logger);
   const prefixOf = (name: string) => `{${prefix}:${name}}`;
   return {

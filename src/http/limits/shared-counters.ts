@@ -17,6 +17,8 @@ end
 return {total, ttl}`;
 
 const answerWithinMs = 100;
+/** Keys that wait for a round trip; of more, each process knows its own count only. */
+const maxUnsent = 10_000;
 
 interface Unsent {
   readonly rule: WindowRule;
@@ -40,6 +42,8 @@ export class SharedCounters implements Counters {
   readonly #local: LocalCounters;
   #unsent = new Map<string, Unsent>();
   #isSending = false;
+  /** Answers that did not come in time. While there are any nobody waits for one: a frozen Redis must not slow every call. */
+  #late = 0;
 
   constructor(options: SharedCountersOptions) {
     this.#options = options;
@@ -48,7 +52,7 @@ export class SharedCounters implements Counters {
 
   hit(key: string, rule: WindowRule, amount: number): Count {
     const count = this.#local.hit(key, rule, amount);
-    if (this.#isReady) {
+    if (this.#isReady && (this.#unsent.size < maxUnsent || this.#unsent.has(key))) {
       this.#unsent.set(key, { rule, amount: amount + (this.#unsent.get(key)?.amount ?? 0) });
       if (!this.#isSending) void this.#sendAll();
     }
@@ -56,12 +60,18 @@ export class SharedCounters implements Counters {
   }
 
   async hitEverywhere(key: string, rule: WindowRule, amount: number): Promise<Count> {
+    if (!this.#isReady || this.#late > 0) return this.hit(key, rule, amount);
     const count = this.#local.hit(key, rule, amount);
-    if (!this.#isReady) return count;
     const late = Promise.withResolvers<Count>();
-    const cancel = this.#options.clock.after(answerWithinMs, () => late.resolve(count));
+    const sent = this.#send(key, { rule, amount });
+    const cancel = this.#options.clock.after(answerWithinMs, () => {
+      late.resolve(count);
+      this.#late++;
+      const isOver = () => void this.#late--;
+      sent.then(isOver, isOver);
+    });
     try {
-      return await Promise.race([this.#send(key, { rule, amount }), late.promise]);
+      return await Promise.race([sent, late.promise]);
     } catch (thrown) {
       this.#complain(thrown);
       return count;
