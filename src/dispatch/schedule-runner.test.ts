@@ -58,7 +58,7 @@ function runnerOf(schedules: readonly Schedule[], store?: Pick<EventStore, 'appe
     schedules,
     pool,
     store: store ?? new EventStore({ pool, onRunnable: (more) => runnable.push(...more) }),
-    catalogue: { hasHandler: () => true },
+    catalogue: { hasHandler: () => true, laneOf: () => null },
     clock: systemClock,
     logger,
     now: () => Promise.resolve(time),
@@ -93,7 +93,7 @@ test('by the database’s clock a new schedule begins at the millisecond, never 
     schedules: [defineSchedule(minutely)],
     pool: database.pool,
     store: { append: () => Promise.reject(new Error('nothing is due')) },
-    catalogue: { hasHandler: () => true },
+    catalogue: { hasHandler: () => true, laneOf: () => null },
     clock: systemClock,
     logger,
   });

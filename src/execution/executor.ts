@@ -15,7 +15,7 @@ import type { Claim, Claims, Refusal } from './claims.js';
 import type { Finish, Finished, Finishing } from './finishing.js';
 import type { Handler } from './handler.js';
 import type { Handlers } from './handlers.js';
-import { judgeFailure, type Failure, type Outcome } from './outcome.js';
+import { judgeFailure, judgeLoss, type Failure, type Outcome } from './outcome.js';
 import { NonRetryableError } from './retry.js';
 import type { RunningAttempts } from './running-attempts.js';
 import { Steps } from './steps.js';
@@ -130,7 +130,7 @@ export class Executor<Services> {
       }
       return { kind: 'completed', result: await this.#runHandler(attempt) };
     } catch (thrown) {
-      return judgeFailure(thrown, claim.failures, handler.retry, this.#options.random);
+      return judgeLoss(thrown, claim) ?? judgeFailure(thrown, claim.failures, handler.retry, this.#options.random);
     }
   }
 
@@ -208,7 +208,7 @@ export class Executor<Services> {
           ...this.#sayFailed(claim, handler, outcome.failure),
         };
       case 'interrupted':
-        return { ...base, state: 'queued' };
+        return { ...base, state: 'queued', delayMs: outcome.delayMs ?? 0 };
     }
   }
 

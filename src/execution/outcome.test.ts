@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { noteDatabaseLoss } from '../platform/connection-loss.js';
 import { SynapError } from '../platform/errors.js';
-import { AttemptAborted, describeFailure, judgeFailure } from './outcome.js';
+import { AttemptAborted, describeFailure, judgeFailure, judgeLoss } from './outcome.js';
 import { exponential, NonRetryableError, RetryAfterError, type RetryPolicy } from './retry.js';
 
 const policy: RetryPolicy = { attempts: 3, backoff: exponential({ baseMs: 1_000, jitter: 0 }) };
@@ -25,6 +26,33 @@ describe('a failed attempt is judged', () => {
     ['a lost fence', new SynapError('fence_lost', 'taken over'), 2, { kind: 'interrupted' }],
   ])('%s', (_what, thrown, failures, outcome) => {
     expect(judgeFailure(thrown, failures, policy, () => 0)).toMatchObject(outcome);
+  });
+});
+
+describe('a connection to Postgres that was lost under an attempt', () => {
+  const lost = (message = 'Connection terminated unexpectedly', more = {}) =>
+    noteDatabaseLoss(Object.assign(new Error(message), more));
+
+  test('is not counted as a failure, and waits longer each time', () => {
+    expect(judgeLoss(lost(), { fence: 1, failures: 0 })).toMatchObject({ kind: 'interrupted', delayMs: 100 });
+    expect(judgeLoss(lost(), { fence: 5, failures: 2 })).toMatchObject({ kind: 'interrupted', delayMs: 400 });
+    expect(judgeLoss(lost(), { fence: 10, failures: 0 })).toMatchObject({ kind: 'interrupted', delayMs: 30_000 });
+  });
+
+  test('is counted after ten attempts that cost nothing, or a job that ends its own connection would never end', () => {
+    expect(judgeLoss(lost(), { fence: 11, failures: 0 })).toBeUndefined();
+    expect(judgeLoss(lost(), { fence: 12, failures: 1 })).toBeUndefined();
+  });
+
+  test('is found where a handler has wrapped it', () => {
+    const wrapped = new Error('could not save', { cause: lost() });
+    expect(judgeLoss(wrapped, { fence: 1, failures: 0 })).toMatchObject({ kind: 'interrupted' });
+  });
+
+  test('is not what another service says in the same words, nor a statement that took too long', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:443'), { code: 'ECONNREFUSED' });
+    expect(judgeLoss(refused, { fence: 1, failures: 0 })).toBeUndefined();
+    expect(judgeLoss(lost('canceling statement', { code: '57014' }), { fence: 1, failures: 0 })).toBeUndefined();
   });
 });
 

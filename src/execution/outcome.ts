@@ -1,4 +1,5 @@
 import type { Random } from '../platform/clock.js';
+import { isDatabaseLoss } from '../platform/connection-loss.js';
 import { SynapError, toError } from '../platform/errors.js';
 import { isStorableText, type Json } from '../platform/text.js';
 import { fingerprintOf } from './fingerprint.js';
@@ -19,8 +20,8 @@ export type Outcome =
   | { readonly kind: 'completed'; readonly result: Json }
   | { readonly kind: 'retry'; readonly failure: Failure; readonly delayMs: number }
   | { readonly kind: 'dead'; readonly failure: Failure }
-  /** Shutdown, a lost lock: it costs the job nothing. */
-  | { readonly kind: 'interrupted'; readonly reason: string }
+  /** Shutdown, a lost lock, a lost database: it costs the job nothing. It comes back after `delayMs`, at once without. */
+  | { readonly kind: 'interrupted'; readonly reason: string; readonly delayMs?: number }
   | { readonly kind: 'cancelled' };
 
 /** Why an attempt's signal was aborted; `AbortSignal.reason` carries it. */
@@ -32,6 +33,24 @@ export class AttemptAborted extends Error {
     super(message);
     this.why = why;
   }
+}
+
+/** A job whose own statements end its connection would come back for ever. */
+const maxUncounted = 10;
+const longestLossDelayMs = 30_000;
+
+/**
+ * A connection to Postgres that was lost under an attempt says nothing of the job: it is tried again without counting it as a failure,
+ * ten times at most. Attempts that cost nothing (interrupted ones too) are those that were started, `fence`, without having failed.
+ */
+export function judgeLoss(
+  thrown: unknown,
+  { fence, failures }: { readonly fence: number; readonly failures: number },
+): Outcome | undefined {
+  const uncounted = fence - 1 - failures;
+  if (!isDatabaseLoss(thrown) || uncounted >= maxUncounted) return undefined;
+  const delayMs = Math.min(longestLossDelayMs, 100 * 2 ** uncounted);
+  return { kind: 'interrupted', reason: `the database was lost: ${toError(thrown).message}`, delayMs };
 }
 
 /** Decides retry or dead for what a handler threw; `failures` counts the earlier ones. */

@@ -21,7 +21,7 @@ describe('a lost connection', () => {
     expect(isConnectionLoss(failed(code))).toBe(true);
   });
 
-  test.each(['08006', '57P01', '57P03', '53300', '25006'])('shows as SQLSTATE %s', (code) => {
+  test.each(['08006', '57P01', '57P03', '53100', '53300', '58030', '25006'])('shows as SQLSTATE %s', (code) => {
     expect(isConnectionLoss(failed(code))).toBe(true);
   });
 

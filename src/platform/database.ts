@@ -3,10 +3,14 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { DB } from '../generated/database.js';
 import { PrismaClient } from '../generated/prisma/client.js';
+import { Circuit } from './circuit.js';
+import { systemClock, type Clock } from './clock.js';
 import type { Config } from './config.js';
 import { SynapError, toError } from './errors.js';
+import { GuardedPool } from './guarded-pool.js';
 import type { Logger } from './logger.js';
 
+export { isConnectionLoss, sqlStateClass } from './connection-loss.js';
 export type { DB };
 /** A typed SQL client on the hot pool; inside `step.transaction` it is bound to that transaction. */
 export type Sql = Kysely<DB>;
@@ -23,40 +27,49 @@ export interface Database {
   readonly pool: pg.Pool;
   readonly sql: Sql;
   readonly prisma: PrismaClient;
+  /** Resolves when Postgres answers, on a connection of its own: a pool that is all lent out is no outage. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 
-export function createDatabase(url: string, config: Config['database'], logger: Logger): Database {
-  const pool = new pg.Pool({
-    connectionString: url,
-    application_name: 'synap',
-    min: config.poolMin,
-    max: config.poolMax,
-    idleTimeoutMillis: config.idleTimeoutMs,
-    connectionTimeoutMillis: 5_000,
-    keepAlive: true,
-    // A process that freezes inside a transaction must not hold its locks for longer than a moment.
-    idle_in_transaction_session_timeout: 10_000,
-    lock_timeout: 5_000,
-    types,
+const pingTimeoutMs = 1_500;
+
+export function createDatabase(
+  url: string,
+  config: Config['database'],
+  logger: Logger,
+  clock: Clock = systemClock,
+): Database {
+  const ping = createPing(url, logger);
+  const circuit = new Circuit({ ping: ping.run, clock, logger });
+  const shared = { circuit, clock, logger };
+  const connection = { connectionString: url, ...timeouts(config.queryTimeoutMs) };
+  const pool = new GuardedPool({
+    ...shared,
+    pool: {
+      ...connection,
+      application_name: 'synap',
+      min: config.poolMin,
+      max: config.poolMax,
+      idleTimeoutMillis: config.idleTimeoutMs,
+      types,
+    },
   });
-  // An idle connection that Postgres ends is replaced by the pool; without a listener it would end the process.
-  pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection was lost'));
-  // So would one that is lost between two statements of a transaction: the pool does not listen to what it has lent out.
-  pool.on('connect', (client) =>
-    client.on('error', (error) => logger.debug({ err: error }, 'a database connection was lost')),
-  );
+  const prismaPool = new GuardedPool({
+    ...shared,
+    pool: { ...connection, application_name: 'synap-prisma', max: 5 },
+  });
   const sql = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
-  const prisma = new PrismaClient({
-    adapter: new PrismaPg({ connectionString: url, max: 5, application_name: 'synap-prisma' }),
-  });
+  const prisma = new PrismaClient({ adapter: new PrismaPg(prismaPool) });
   return {
     pool,
     sql,
     prisma,
+    ping: ping.run,
     async close() {
+      circuit.stop();
       await prisma.$disconnect();
-      await pool.end();
+      await Promise.all([pool.end(), prismaPool.end(), ping.end()]);
     },
   };
 }
@@ -81,6 +94,53 @@ export function createHeartbeatPool(url: string, logger: Logger): pg.Pool {
   return pool;
 }
 
+/**
+ * Nothing waits for ever. A statement that takes too long is ended by Postgres, which keeps the connection; only where no answer
+ * comes at all does the client give up, a little later, and with the connection.
+ */
+export function timeouts(queryTimeoutMs: number) {
+  return {
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: Math.ceil(queryTimeoutMs * 0.9),
+    query_timeout: queryTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    // A process that freezes inside a transaction must not hold its locks for longer than a moment.
+    idle_in_transaction_session_timeout: 10_000,
+    lock_timeout: 5_000,
+  } as const;
+}
+
+/** Asks on one connection, however many ask at once. What Postgres refuses with a reason of its own is an answer too. */
+function createPing(url: string, logger: Logger) {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'synap-ping',
+    max: 1,
+    connectionTimeoutMillis: pingTimeoutMs,
+    query_timeout: pingTimeoutMs,
+    idleTimeoutMillis: 30_000,
+    allowExitOnIdle: true,
+  });
+  pool.on('error', (error) => logger.debug({ err: error }, 'the connection for pings was lost'));
+  let asking: Promise<void> | undefined;
+  const ask = async (): Promise<void> => {
+    try {
+      await pool.query('SELECT 1');
+    } catch (thrown) {
+      if (!isTooManyConnections(thrown)) throw thrown;
+    } finally {
+      asking = undefined;
+    }
+  };
+  return { run: () => (asking ??= ask()), end: () => pool.end() };
+}
+
+/** The connections that exist go on working. */
+function isTooManyConnections(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === '53300';
+}
+
 /** A statement that Postgres prepares once per connection. */
 export interface Statement {
   readonly name: string;
@@ -94,34 +154,6 @@ export async function runStatement<Row extends pg.QueryResultRow>(
 ): Promise<Row[]> {
   const result = await client.query<Row>({ ...statement, values });
   return result.rows;
-}
-
-/** The two-character class of a SQLSTATE, or undefined where the error did not come from Postgres' executor. */
-export function sqlStateClass(thrown: unknown): string | undefined {
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-  // EPIPE has five letters too; no class of SQLSTATE begins with E.
-  return typeof code === 'string' && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) ? code.slice(0, 2) : undefined;
-}
-
-/** What pg, sockets and name resolution say (a container that is stopped has no name: EAI_AGAIN). */
-const lossOfConnection =
-  /timeout exceeded|Connection terminated|not queryable|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONN(REFUSED|RESET|ABORTED)|E(HOST|NET)UNREACH/i;
-
-/** Errors of the connection and not of the statement: whether it committed is unknown. */
-export function isConnectionLoss(thrown: unknown): boolean {
-  const state = sqlStateClass(thrown);
-  if (state !== undefined) return ['08', '53', '57'].includes(state) || isReadOnly(thrown);
-  return lossOfConnection.test(describe(thrown));
-}
-
-/** The server has become a replica: the connection leads to the wrong place. */
-function isReadOnly(thrown: unknown): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === '25006';
-}
-
-function describe(thrown: unknown): string {
-  const error = toError(thrown);
-  return `${error.message} ${'code' in error ? String(error.code) : ''}`;
 }
 
 /** What a caller sees when Postgres is away: 503 with Retry-After, never a 202. */

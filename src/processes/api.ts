@@ -14,7 +14,9 @@ import { createStorage } from '../features/files/create-storage.js';
 import { createUploads } from '../features/files/uploads.js';
 import { createApp } from '../http/app.js';
 import type { AdminDeps } from '../http/deps.js';
+import { Admission } from '../http/middleware/admission.js';
 import { createOperationsRouter } from '../operations/router.js';
+import { measureLoopDelay } from '../platform/event-loop.js';
 import { version } from '../platform/version.js';
 import { Broadcasts } from '../realtime/broadcasts.js';
 import type { SynapNode } from './node.js';
@@ -33,6 +35,13 @@ export function startApi(node: SynapNode): void {
     keysLastMs: config.retention.idempotencyKeysMs,
   });
   lifecycle.onStop('event store', () => store.drain());
+  const loop = measureLoopDelay();
+  const admission = new Admission({ ...node, loop, isCommitterBehind: () => store.isOverloaded, random: Math.random });
+  admission.start();
+  lifecycle.onStop('admission', () => {
+    admission.stop();
+    loop.stop();
+  });
   const onLanesEnded = node.lanes.ended;
   const administration = new JobAdministration({ database, publisher, onRunnable: fastPath.offer, onLanesEnded });
   const requests = createRequestQueries(database);
@@ -53,6 +62,7 @@ export function startApi(node: SynapNode): void {
     ...node,
     version,
     pageDirectory,
+    admission,
     acceptor: new EventAcceptor({ catalogue, store, clock, metrics: node.metrics }),
     events: createEventQueries(database),
     requests,
@@ -66,14 +76,7 @@ export function startApi(node: SynapNode): void {
   // Before what an answer needs is closed.
   lifecycle.onStop('http intake', () => node.http.close());
   // Without its queues the api still accepts: the outbox holds what it cannot enqueue.
-  health.add({
-    name: 'queues',
-    run: () =>
-      backend.ping().then(
-        () => 'ok' as const,
-        () => 'degraded' as const,
-      ),
-  });
+  health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok'), otherwise: 'degraded' });
 }
 
 function createAdmin(

@@ -71,7 +71,7 @@ export function createNode(options: NodeOptions) {
   const health = new Health();
   health.add({
     name: 'postgres',
-    run: async () => ((await database.pool.query('SELECT 1')).rowCount === 1 ? 'ok' : 'failed'),
+    run: () => database.ping().then(() => 'ok' as const),
   });
 
   const gauge = poolGauge(database, metrics, clock, logger);

@@ -8,9 +8,14 @@ import {
   type Worker,
 } from 'bullmq';
 import pg from 'pg';
+import { timeouts } from '../platform/database.js';
+import { endWhenLost } from '../platform/guarded-pool.js';
 import type { Logger } from '../platform/logger.js';
 import type { BullMqStore } from './bullmq-backend.js';
 import { PostgresLooks } from './postgres-looks.js';
+
+/** Its statements are short; one that is not is stuck. Waiting for a job is no statement. */
+const queryTimeoutMs = 10_000;
 
 /** BullMQ's tables live in a schema of their own, beside Synap's. */
 const schema = 'bullmq';
@@ -26,8 +31,9 @@ export function createPostgresStore(databaseUrl: string, queueCount: number, log
     application_name: 'synap-queues',
     options: `-c search_path=${schema}`,
     max: queueCount + 8,
-    keepAlive: true,
+    ...timeouts(queryTimeoutMs),
   });
+  pool.on('connect', (client) => endWhenLost(client));
   let isClosing = false;
   pool.on('error', (error) => {
     if (!isClosing) logger.warn({ err: error }, 'an idle queue connection was lost');

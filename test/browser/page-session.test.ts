@@ -6,7 +6,7 @@ import { migrateQueues } from '../../src/queues/postgres-store.js';
 import { launchBrowser } from '../support/chromium.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startSynap, testJwtSecret, type SynapProcess } from '../support/synap.js';
-import { startProxy } from './interruptible-proxy.js';
+import { startProxy } from '../support/interruptible-proxy.js';
 import { connected, openPage, openSection, signIn } from './page-kit.js';
 
 const tokens = createTokens(testJwtSecret);

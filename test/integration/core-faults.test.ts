@@ -32,7 +32,7 @@ async function jobOf({ testDatabase }: Pick<Core, 'testDatabase'>, id: string) {
 }
 
 describe('a connection that Postgres ends', () => {
-  test('in the middle of a transactional step costs an attempt, not the process', async () => {
+  test('in the middle of a transactional step costs neither the process nor one of the attempts that may fail', async () => {
     const {
       acceptor,
       start: run,
@@ -56,9 +56,10 @@ describe('a connection that Postgres ends', () => {
       notify.success('probe.run.completed', { attempt });
     });
     await run();
-    await acceptor.accept('ada', ask());
+    const { eventId } = await acceptor.accept('ada', ask());
     const done = await entries.first(({ notification }) => notification.status === 'success', 'success');
     expect(done.notification.data).toEqual({ attempt: 2 });
+    expect(await jobOf({ testDatabase }, eventId)).toMatchObject({ failures: 0 });
   });
 
   test('before a claim was answered leaves no job behind', async () => {

@@ -12,7 +12,7 @@ const oldestVersion = 130_000;
 const testedVersion = 150_000;
 const skewMs = { warn: 1_000, fail: 30_000 };
 /** Prisma's pool and the connections for locks, beside DB_POOL_MAX. */
-const fixedConnections = 5 + 2;
+const fixedConnections = 5 + 3;
 /** What the queues' pool takes beside one connection per queue. */
 const queuePoolSpare = 8;
 

@@ -1,18 +1,24 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** The way between a browser and Synap, which a test can cut and mend: bytes in, bytes out, nothing understood. */
+/** The way between two programs, which a test can cut and mend: bytes in, bytes out, nothing understood. */
 export interface InterruptibleProxy {
   readonly url: string;
   /** Ends every connection and refuses new ones. */
   cut(): Promise<void>;
   mend(): Promise<void>;
+  /** Nothing passes any more and nobody is told, as when a machine freezes; `thaw` lets all of it through. */
+  freeze(): void;
+  thaw(): void;
+  /** The connections that are there lead nowhere from now on, new ones work: what a forgetful router does. */
+  forget(): void;
   close(): Promise<void>;
 }
 
 export async function startProxy(target: string): Promise<InterruptibleProxy> {
   const { hostname, port: targetPort } = new URL(target);
   const sockets = new Set<Socket>();
+  let isFrozen = false;
   const keep = (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
@@ -26,7 +32,13 @@ export async function startProxy(target: string): Promise<InterruptibleProxy> {
       keep(far);
       near.on('close', () => far.destroy());
       far.on('close', () => near.destroy());
-      near.pipe(far).pipe(near);
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        from.on('data', (bytes) => void to.write(bytes));
+        if (isFrozen) from.pause();
+      }
     });
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
@@ -40,5 +52,20 @@ export async function startProxy(target: string): Promise<InterruptibleProxy> {
     await promise;
   };
   const port = await listen(0);
-  return { url: `http://127.0.0.1:${port}`, cut, mend: async () => void (await listen(port)), close: cut };
+  const freeze = (): void => {
+    isFrozen = true;
+    for (const socket of sockets) socket.pause();
+  };
+  const forget = (): void => {
+    for (const socket of sockets) {
+      socket.pause();
+      socket.removeAllListeners('close');
+    }
+  };
+  const thaw = (): void => {
+    isFrozen = false;
+    for (const socket of sockets) socket.resume();
+  };
+  const mend = async (): Promise<void> => void (await listen(port));
+  return { url: `http://127.0.0.1:${port}`, cut, mend, freeze, thaw, forget, close: cut };
 }
