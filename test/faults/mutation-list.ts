@@ -1,0 +1,124 @@
+import type { Invariant } from './scenario.ts';
+
+interface Patch {
+  /** In dist, without its ending. */
+  readonly file: string;
+  /** Must be there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** A guard, how to take it out, the fault that needs it, and what must be seen then. */
+export interface Mutation {
+  readonly guard: string;
+  readonly patches: readonly Patch[];
+  readonly scenario: string;
+  readonly expected: readonly Invariant[];
+}
+
+export const mutations: readonly Mutation[] = [
+  {
+    guard: 'outbox rows in the accepting transaction',
+    patches: [
+      {
+        file: 'events/store',
+        find: `GREATEST(now() + \${fastPathLease}, i."runAt" - interval '\${longestQueueDelayMs} milliseconds')\n    \${rows}`,
+        replace: `GREATEST(now() + \${fastPathLease}, i."runAt" - interval '\${longestQueueDelayMs} milliseconds')\n    \${rows} AND false`,
+      },
+    ],
+    scenario: 'killed at append.committed',
+    // What has no outbox row is found by the reconciler, much later.
+    expected: ['start-late'],
+  },
+  {
+    guard: 'enqueue first, delete second',
+    patches: [
+      {
+        file: 'dispatch/dispatcher',
+        find: `reachFaultPoint('dispatcher.leased');`,
+        replace: `await outbox.remove(batch); reachFaultPoint('dispatcher.leased');`,
+      },
+    ],
+    scenario: 'killed at dispatcher.leased',
+    expected: ['start-late'],
+  },
+  {
+    guard: 'idempotency key',
+    patches: [
+      {
+        file: 'events/store',
+        find: `WHERE key IS NULL OR EXISTS (SELECT FROM keyed k WHERE k."eventId" = i.id)`,
+        replace: `WHERE true`,
+      },
+    ],
+    scenario: 'duplicate storm',
+    expected: ['accepted-twice'],
+  },
+  {
+    guard: 'key of outside effects',
+    patches: [
+      {
+        file: 'execution/steps',
+        find: 'idempotencyKey: `${this.#options.job.id}:${name}`',
+        replace: 'idempotencyKey: `${this.#options.job.id}:${name}:${this.#options.job.fence}`',
+      },
+    ],
+    scenario: 'killed at step.acted',
+    expected: ['sink-key-changed'],
+  },
+  {
+    // Each of the two alone is held by the other: the fence, and the primary key of the record.
+    guard: 'fence and record of steps',
+    patches: [
+      {
+        file: 'execution/steps',
+        find: `SELECT FROM jobs WHERE id = \${id} AND fence = \${fence} AND state = 'running' FOR NO KEY UPDATE
+      )
+      INSERT INTO steps ("jobId", name, output, fence)
+      SELECT \${id}, \${name}, \${output === null ? null : JSON.stringify(output)}::jsonb, \${fence} FROM held
+      ON CONFLICT DO NOTHING RETURNING name`,
+        replace: `SELECT FROM jobs WHERE id = \${id} FOR NO KEY UPDATE
+      )
+      INSERT INTO steps ("jobId", name, output, fence)
+      SELECT \${id}, \${name}, \${output === null ? null : JSON.stringify(output)}::jsonb, \${fence} FROM held
+      ON CONFLICT ("jobId", name) DO UPDATE SET fence = excluded.fence RETURNING name`,
+      },
+    ],
+    scenario: 'worker frozen inside a step',
+    expected: ['effects-twice'],
+  },
+  {
+    guard: 'fence of finishing',
+    patches: [
+      {
+        file: 'execution/finishing',
+        find: `AND i.fence = j.fence WHERE j.state = 'running'`,
+        replace: '',
+      },
+    ],
+    scenario: 'worker frozen before an end',
+    expected: ['two-ends'],
+  },
+  {
+    guard: 'reconciler',
+    patches: [{ file: 'dispatch/reconciler', find: 'if (lost.length > 0) {', replace: 'if (lost.length < 0) {' }],
+    scenario: 'tickets deleted',
+    expected: ['undrained'],
+  },
+  {
+    guard: 'sweeper',
+    patches: [{ file: 'processes/dispatcher', find: 'sweeper.start();', replace: '' }],
+    scenario: 'killed at publish.starting',
+    expected: ['told-late', 'undrained'],
+  },
+  {
+    guard: 'order of publishing',
+    patches: [
+      { file: 'realtime/publish-script', find: 'if seq > top + 1 then', replace: 'if false then' },
+      { file: 'realtime/publish-script', find: 'if seq == top + 1 then', replace: 'if true then' },
+      { file: 'realtime/publish-script', find: 'top = seq\n', replace: 'top = math.max(top, seq)\n' },
+    ],
+    scenario: 'no fault',
+    expected: ['notification-gap', 'notification-repeat'],
+  },
+];

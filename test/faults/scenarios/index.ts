@@ -1,0 +1,18 @@
+import type { Scenario } from '../scenario.ts';
+import { killPoints } from './kill-points.ts';
+import { load } from './load.ts';
+import { network } from './network.ts';
+import { poison } from './poison.ts';
+import { postgres } from './postgres.ts';
+import { processes } from './processes.ts';
+import { redis } from './redis.ts';
+
+export const scenarios: readonly Scenario[] = [
+  ...killPoints,
+  ...processes,
+  ...redis,
+  ...network,
+  ...postgres,
+  ...load,
+  ...poison,
+];

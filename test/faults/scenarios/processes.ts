@@ -1,0 +1,75 @@
+import { eventually } from '../../support/signals.ts';
+import { pick } from '../random.ts';
+import { afterWorkerDeathMs, type Scenario, type Stage } from '../scenario.ts';
+
+const mixed = { work: 7, slow: 2, ordered: 1 };
+
+/** A worker that stops at that very line, is given up, and goes on where it was. */
+async function freezeAt(stage: Stage, fault: string): Promise<void> {
+  const worker = stage.stack.one('worker');
+  await stage.at(1_000);
+  await worker.arm(fault);
+  await eventually(async () => ((await worker.isStopped()) ? true : undefined), `${worker.name} to stop`);
+  await stage.at(19_000);
+  worker.thaw();
+}
+
+export const processes: readonly Scenario[] = [
+  {
+    name: 'every role killed at random',
+    load: { perSecond: 20, seconds: 12, mix: mixed },
+    bounds: { callMs: 6_000, startMs: afterWorkerDeathMs, drainMs: 60_000 },
+    async act(stage) {
+      for (let at = 1_000; at < 10_000; at += 700 + stage.random() * 800) {
+        await stage.at(at);
+        const role = pick(stage.random, stage.stack.roles);
+        role.kill();
+        stage.note(`${role.name} at ${Math.round(at)} ms`);
+      }
+      await Promise.all(stage.stack.roles.map((role) => role.start()));
+    },
+  },
+  {
+    name: 'worker frozen past its lock',
+    bounds: { startMs: afterWorkerDeathMs, drainMs: 60_000 },
+    load: { perSecond: 20, seconds: 20, mix: { work: 5, slow: 5 }, sleepMs: 600 },
+    async act(stage) {
+      const worker = stage.stack.one('worker');
+      await stage.at(1_500);
+      worker.freeze();
+      await stage.at(19_000);
+      worker.thaw();
+    },
+  },
+  {
+    name: 'worker frozen inside a step',
+    bounds: { startMs: afterWorkerDeathMs, drainMs: 60_000 },
+    load: { perSecond: 20, seconds: 20 },
+    act: (stage) => freezeAt(stage, 'step.acted:stop@5'),
+  },
+  {
+    name: 'worker frozen before an end',
+    bounds: { startMs: afterWorkerDeathMs, drainMs: 60_000 },
+    load: { perSecond: 20, seconds: 20 },
+    act: (stage) => freezeAt(stage, 'finish.starting:stop@5'),
+  },
+  {
+    name: 'dispatcher frozen for a moment',
+    load: { perSecond: 20, seconds: 7, mix: mixed },
+    async act(stage) {
+      const [dispatcher] = stage.stack.of('dispatcher');
+      await stage.at(1_000);
+      dispatcher?.freeze();
+      await stage.at(5_000);
+      dispatcher?.thaw();
+    },
+  },
+  {
+    name: 'rolling restart of all roles',
+    load: { perSecond: 20, seconds: 14, mix: mixed },
+    async act(stage) {
+      await stage.at(500);
+      for (const role of stage.stack.roles) await role.restart();
+    },
+  },
+];
