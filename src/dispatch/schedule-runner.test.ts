@@ -37,6 +37,8 @@ let testDatabase: TestDatabase;
 let database: Database;
 let runnable: Runnable[];
 let time: Date;
+/** Of the event's type, where it is handled in order. */
+let lane: string | null;
 
 beforeEach(async () => {
   testDatabase = await createTestDatabase();
@@ -45,6 +47,7 @@ beforeEach(async () => {
   database = createDatabase(url, settings, logger);
   runnable = [];
   time = at('08:00:30');
+  lane = null;
 });
 afterEach(async () => {
   await database.close();
@@ -58,7 +61,7 @@ function runnerOf(schedules: readonly Schedule[], store?: Pick<EventStore, 'appe
     schedules,
     pool,
     store: store ?? new EventStore({ pool, onRunnable: (more) => runnable.push(...more) }),
-    catalogue: { hasHandler: () => true, laneOf: () => null },
+    catalogue: { hasHandler: () => true, laneOf: () => lane },
     clock: systemClock,
     logger,
     now: () => Promise.resolve(time),
@@ -93,7 +96,7 @@ test('by the database’s clock a new schedule begins at the millisecond, never 
     schedules: [defineSchedule(minutely)],
     pool: database.pool,
     store: { append: () => Promise.reject(new Error('nothing is due')) },
-    catalogue: { hasHandler: () => true, laneOf: () => null },
+    catalogue: { hasHandler: () => true, laneOf: () => lane },
     clock: systemClock,
     logger,
   });
@@ -128,6 +131,22 @@ test('a tick is an event like any other: of its user, with a job in the outbox a
       generation: 1,
     },
   ]);
+});
+
+test('a tick of a type that is handled in order stands in its lane', async () => {
+  lane = 'clock.minute.struck system wall';
+  const probe = runner();
+  await probe.runOnce();
+  for (const minute of ['08:01:00', '08:02:00']) {
+    time = at(minute);
+    await probe.runOnce();
+  }
+  const { rows } = await testDatabase.pool.query('SELECT lane, "isReleased" FROM jobs ORDER BY position');
+  expect(rows).toEqual([
+    { lane, isReleased: true },
+    { lane, isReleased: false },
+  ]);
+  expect(runnable).toHaveLength(1);
 });
 
 test('a fleet of runners sends each tick once', async () => {

@@ -33,7 +33,7 @@ const runner = new ScheduleRunner({
   schedules: [schedule],
   pool,
   store: new EventStore({ pool, onRunnable: () => undefined }),
-  catalogue: { hasHandler: () => true },
+  catalogue: { hasHandler: () => true, laneOf: () => null },
   clock: systemClock,
   logger,
   now: async () => new Date(now),
