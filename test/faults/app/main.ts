@@ -7,11 +7,15 @@ import { built } from './kit.ts';
 const { armFault, parseFault } = await built('platform/fault-points');
 const { runProgram } = await built('processes/program');
 
-const lines = createInterface({ input: process.stdin });
-lines.on('line', (line) => {
-  armFault(parseFault(line));
-  process.stdout.write(`{"msg":"armed","fault":"${line}"}\n`);
-});
-lines.on('close', () => process.exit(1));
+/** A process that a worker starts for one job has a channel to that worker, and no input. */
+const isOfWorker = process.channel !== undefined;
+if (!isOfWorker) {
+  const lines = createInterface({ input: process.stdin });
+  lines.on('line', (line) => {
+    armFault(parseFault(line));
+    process.stdout.write(`{"msg":"armed","fault":"${line}"}\n`);
+  });
+  lines.on('close', () => process.exit(1));
+}
 
 await runProgram([faults]);
