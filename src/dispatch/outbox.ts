@@ -17,13 +17,16 @@ const leaseDue = (due: string, ms: string): string => `
          (EXTRACT(epoch FROM now() - l."runAt") * 1000)::float8 AS "waitedMs"
   FROM leased l JOIN events e ON e.id = l."jobId"`;
 
-/** How many rows of each queue are due, counted up to `$2`. */
+/**
+ * How many rows of each queue are due, counted up to `$2`. The limit comes as a column: where Postgres knew the number and had no
+ * statistics yet, it would rather sort a million rows than walk the index that has them in order.
+ */
 const due: Statement = {
   name: 'outbox-due',
   text: `
-  SELECT q.queue, d.rows FROM unnest($1::text[]) AS q(queue), LATERAL (
+  SELECT q.queue, d.rows FROM unnest($1::text[]) AS q(queue), unnest(ARRAY[$2::int]) AS l(rows), LATERAL (
     SELECT count(*)::int AS rows FROM (
-      SELECT FROM outbox WHERE outbox.queue = q.queue AND "claimedUntil" <= now() ORDER BY "claimedUntil" LIMIT $2
+      SELECT FROM outbox WHERE outbox.queue = q.queue AND "claimedUntil" <= now() ORDER BY "claimedUntil" LIMIT l.rows
     ) o
   ) d WHERE d.rows > 0`,
 };

@@ -20,13 +20,18 @@ export const firstPage = '00000000-0000-0000-0000-000000000000';
 /** Unfinished jobs that one statement reads, whatever it finds among them: 5 to 15 ms, also where a million wait in the outbox. */
 const pageSize = 2_000;
 
-/** Not finished, released, not in the outbox, not held by a live worker: all there is of such a job is its ticket. */
+/**
+ * Not finished, released, not in the outbox, not held by a live worker: all there is of such a job is its ticket.
+ * The limit comes as a column, as in outbox-due.
+ */
 const readPage: Statement = {
   name: 'jobs-unfinished-page',
   text: `
   WITH page AS MATERIALIZED (
-    SELECT id, queue, generation, state, "workerId", "runAt", "isReleased" FROM jobs
-    WHERE "finishedAt" IS NULL AND id > $1 ORDER BY id LIMIT ${pageSize}
+    SELECT j.* FROM unnest('{${pageSize}}'::int[]) AS l(rows), LATERAL (
+      SELECT id, queue, generation, state, "workerId", "runAt", "isReleased" FROM jobs
+      WHERE "finishedAt" IS NULL AND id > $1 ORDER BY id LIMIT l.rows
+    ) j
   )
   SELECT (SELECT id FROM page ORDER BY id OFFSET ${pageSize - 1} LIMIT 1) AS next,
     (SELECT COALESCE(json_agg(json_build_object('id', j.id, 'queue', j.queue, 'generation', j.generation)), '[]') FROM page j
