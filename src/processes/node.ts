@@ -7,15 +7,16 @@ import { schedulesOf } from '../events/schedule.js';
 import { Handlers } from '../execution/handlers.js';
 import type { Feature } from '../features/feature.js';
 import { poolGauge } from '../operations/gauges.js';
-import { systemClock } from '../platform/clock.js';
+import { systemClock, type Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
-import { createDatabase } from '../platform/database.js';
+import { createDatabase, type Database } from '../platform/database.js';
 import { Health } from '../platform/health.js';
 import type { Lifecycle } from '../platform/lifecycle.js';
 import type { Logger } from '../platform/logger.js';
-import { createMetrics } from '../platform/metrics.js';
+import { createMetrics, type Metrics } from '../platform/metrics.js';
 import { connectRedis } from '../platform/redis.js';
 import { createTokens } from '../platform/tokens.js';
+import type { QueueBackend } from '../queues/backend.js';
 import { BullMqBackend } from '../queues/bullmq-backend.js';
 import { createPostgresStore } from '../queues/postgres-store.js';
 import { createRedisStore } from '../queues/redis-store.js';
@@ -58,15 +59,9 @@ export function createNode(options: NodeOptions) {
   const publisher = new OrderedPublisher({ log, fanout: backplane.fanout, metrics, logger, clock });
   lifecycle.onStop('publisher', () => publisher.drain());
 
-  const outbox = new Outbox(database.pool);
-  const { queues } = catalogue;
-  const window = new QueueWindow({ backend, outbox, queues, size: config.queues.window, clock, logger });
-  const fastPath = new FastPath({ backend, outbox, window, clock, logger, metrics });
-  lifecycle.onStop('fast path', () => fastPath.drain());
-
-  const { pool } = database;
-  const lanes = new Lanes({ pool, skipping: catalogue.skipping, onRunnable: fastPath.offer, logger });
-  lifecycle.onStop('lanes', () => lanes.drain());
+  const dispatch = createDispatch({ config, database, backend, catalogue, clock, logger, metrics });
+  lifecycle.onStop('fast path', () => dispatch.fastPath.drain());
+  lifecycle.onStop('lanes', () => dispatch.lanes.drain());
 
   const health = new Health();
   health.add({
@@ -89,16 +84,34 @@ export function createNode(options: NodeOptions) {
     redis,
     log,
     publisher,
-    outbox,
-    window,
-    fastPath,
-    lanes,
+    ...dispatch,
     health,
     tokens: createTokens(jwtSecret),
     handlers: new Handlers(features.flatMap(({ handlers }) => handlers)),
     reads: features.flatMap(({ reads }) => reads),
     schedules: schedulesOf(features, catalogue),
   };
+}
+
+interface DispatchParts {
+  readonly config: Config;
+  readonly database: Database;
+  readonly backend: QueueBackend;
+  readonly catalogue: EventCatalogue;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** The way from a commit to a queue. */
+function createDispatch(parts: DispatchParts) {
+  const { config, database, catalogue } = parts;
+  const { pool } = database;
+  const outbox = new Outbox(pool);
+  const window = new QueueWindow({ ...parts, outbox, queues: catalogue.queues, size: config.queues.window });
+  const fastPath = new FastPath({ ...parts, outbox, window });
+  const lanes = new Lanes({ ...parts, pool, skipping: catalogue.skipping, onRunnable: fastPath.offer });
+  return { outbox, window, fastPath, lanes };
 }
 
 /** The one place that chooses between many processes on Redis and a single node on Postgres alone. */
