@@ -88,9 +88,12 @@ export class EventStore {
     return result;
   }
 
-  /** Whether what is appended now would wait too long for its commit. */
+  /**
+   * Whether what is appended now would wait too long for its commit. What stands in lanes refuses by itself: one that is locked is no
+   * reason to refuse the others.
+   */
   get isOverloaded(): boolean {
-    return this.#batcher.isOverloaded || this.#ordered.isOverloaded;
+    return this.#batcher.isOverloaded;
   }
 
   /**

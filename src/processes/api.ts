@@ -35,13 +35,6 @@ export function startApi(node: SynapNode): void {
     keysLastMs: config.retention.idempotencyKeysMs,
   });
   lifecycle.onStop('event store', () => store.drain());
-  const loop = measureLoopDelay();
-  const admission = new Admission({ ...node, loop, isCommitterBehind: () => store.isOverloaded, random: Math.random });
-  admission.start();
-  lifecycle.onStop('admission', () => {
-    admission.stop();
-    loop.stop();
-  });
   const onLanesEnded = node.lanes.ended;
   const administration = new JobAdministration({ database, publisher, onRunnable: fastPath.offer, onLanesEnded });
   const requests = createRequestQueries(database);
@@ -62,7 +55,7 @@ export function startApi(node: SynapNode): void {
     ...node,
     version,
     pageDirectory,
-    admission,
+    admission: startAdmission(node, store),
     acceptor: new EventAcceptor({ catalogue, store, clock, metrics: node.metrics }),
     events: createEventQueries(database),
     requests,
@@ -77,6 +70,17 @@ export function startApi(node: SynapNode): void {
   lifecycle.onStop('http intake', () => node.http.close());
   // Without its queues the api still accepts: the outbox holds what it cannot enqueue.
   health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok'), otherwise: 'degraded' });
+}
+
+function startAdmission(node: SynapNode, store: EventStore): Admission {
+  const loop = measureLoopDelay();
+  const admission = new Admission({ ...node, loop, isCommitterBehind: () => store.isOverloaded, random: Math.random });
+  admission.start();
+  node.lifecycle.onStop('admission', () => {
+    admission.stop();
+    loop.stop();
+  });
+  return admission;
 }
 
 function createAdmin(

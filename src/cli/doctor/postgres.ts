@@ -11,8 +11,8 @@ const connectTimeoutMs = 5_000;
 const oldestVersion = 130_000;
 const testedVersion = 150_000;
 const skewMs = { warn: 1_000, fail: 30_000 };
-/** Prisma's pool and the connections for locks, beside DB_POOL_MAX. */
-const fixedConnections = 5 + 3;
+/** Prisma's pool and the connections for locks, heartbeats and pings, beside DB_POOL_MAX. */
+const fixedConnections = 5 + 4;
 /** What the queues' pool takes beside one connection per queue. */
 const queuePoolSpare = 8;
 
