@@ -29,11 +29,8 @@ export function startApi(node: SynapNode): void {
     node;
   const { environment, isProduction, auth } = config;
 
-  const store = new EventStore({
-    pool: database.pool,
-    onRunnable: fastPath.offer,
-    keysLastMs: config.retention.idempotencyKeysMs,
-  });
+  const keysLastMs = config.retention.idempotencyKeysMs;
+  const store = new EventStore({ pool: database.pool, onRunnable: fastPath.offer, keysLastMs });
   lifecycle.onStop('event store', () => store.drain());
   const onLanesEnded = node.lanes.ended;
   const administration = new JobAdministration({ database, publisher, onRunnable: fastPath.offer, onLanesEnded });

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { RequestCancellation } from '../../src/execution/cancellation.js';
 import { createRequestQueries } from '../../src/execution/request-queries.js';
+import { Steps } from '../../src/execution/steps.js';
+import { systemClock } from '../../src/platform/clock.js';
 import { meanwhile, somebodyWaits } from '../support/locks.js';
 import { ask, Chained, startProbe, stopProbes, type Run } from '../support/probe.js';
 import { eventually, within } from '../support/signals.js';
@@ -58,7 +60,8 @@ describe.each(['redis', 'postgres'] as const)('a cancelled request, on %s', (mod
       attempts: 1,
     });
     go();
-    expect(await left.promise).toMatchObject({ code: 'fence_lost' });
+    // Its worker has heard of it, or its transaction found out.
+    expect(await left.promise).toMatchObject({ why: 'cancelled' });
     await core.fleet.stop(5_000);
     expect(await core.states()).toEqual([
       { queue: 'probe.run.requested', state: 'cancelled' },
@@ -68,6 +71,35 @@ describe.each(['redis', 'postgres'] as const)('a cancelled request, on %s', (mod
     expect((await core.pool.query('SELECT FROM steps')).rowCount).toBe(0);
     expect((await core.pool.query('SELECT FROM outbox')).rowCount).toBe(0);
   });
+});
+
+test('a step of an attempt that nobody has told is refused by its transaction, and its effect undone', async () => {
+  const core = await start(async () => undefined, 'redis', { withFastPath: false });
+  await core.registry.start();
+  const { eventId: id } = await core.acceptor.accept('ada', ask(1, { requestId: 'req-1' }));
+  await core.claims.claim(id, 1);
+  const { signal } = new AbortController();
+  const { promise: aborted } = Promise.withResolvers<never>();
+  const job = { id, fence: 1, userId: 'ada', requestId: 'req-1' };
+  const { database, publisher } = core;
+  const step = new Steps({
+    sql: database.sql,
+    publisher,
+    job,
+    recorded: new Map(),
+    signal,
+    aborted,
+    clock: systemClock,
+  }).toStep();
+  const acting = step.transaction('act', async (tx) => {
+    await tx.insertInto('projects').values({ userId: 'ada', id: 'p', name: 'made' }).execute();
+    await core.cancellation.cancel('ada', 'req-1');
+  });
+  await expect(acting).rejects.toMatchObject({ why: 'cancelled' });
+  await expect(step('call', () => Promise.resolve(1))).rejects.toMatchObject({ why: 'cancelled' });
+  await expect(step.notify('say', { type: 'a.b.c', data: {} })).rejects.toMatchObject({ why: 'cancelled' });
+  expect((await core.pool.query('SELECT FROM projects')).rowCount).toBe(0);
+  expect((await core.pool.query('SELECT FROM steps')).rowCount).toBe(0);
 });
 
 test('cancelling ends what the roots caused, at any depth, and nothing of other requests or users', async () => {
