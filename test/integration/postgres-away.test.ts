@@ -202,7 +202,7 @@ test('behind a statement that is slow, calls are shed early, those that wait are
 describe('what Postgres cannot do now is 503 and never 500 or 202:', () => {
   test('a server that has become read-only', async () => {
     await postgres.query('ALTER SYSTEM SET default_transaction_read_only = on');
-    await postgres.query('SELECT pg_reload_conf()');
+    await reloaded('on');
     try {
       const refused = await eventually(async () => {
         const answer = await post();
@@ -212,9 +212,9 @@ describe('what Postgres cannot do now is 503 and never 500 or 202:', () => {
     } finally {
       // ALTER SYSTEM writes no data, so it is allowed.
       await postgres.query('ALTER SYSTEM RESET default_transaction_read_only');
-      await postgres.query('SELECT pg_reload_conf()');
+      await reloaded('off');
     }
-    await untilAccepted(3_000);
+    await untilAccepted(5_000);
   });
 
   test.each([
@@ -224,9 +224,9 @@ describe('what Postgres cannot do now is 503 and never 500 or 202:', () => {
     ['an error of the disk', '58030'],
     ['a statement that takes too long', '57014'],
   ])('%s', async (_what, state) => {
-    await postgres.query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+    await postgres.query(`CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '${state}'; END $$`);
-    await postgres.query('CREATE TRIGGER fail BEFORE INSERT ON events EXECUTE FUNCTION fail()');
+    await postgres.query('CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON events EXECUTE FUNCTION fail()');
     try {
       expect(await post()).toMatchObject(unavailable);
     } finally {
@@ -236,3 +236,12 @@ describe('what Postgres cannot do now is 503 and never 500 or 202:', () => {
     await untilAccepted(2_000);
   });
 });
+
+/** The server reads its settings some time after it is told to. */
+async function reloaded(isReadOnly: 'on' | 'off'): Promise<void> {
+  await postgres.query('SELECT pg_reload_conf()');
+  await eventually(async () => {
+    const [row] = await postgres.query<{ default_transaction_read_only: string }>('SHOW default_transaction_read_only');
+    return row?.default_transaction_read_only === isReadOnly ? true : undefined;
+  }, 'the setting');
+}
