@@ -20,7 +20,8 @@ const nothingMeasured: Calm = { startMs: 0, callMs: 0, toldMs: 0 };
 export class Suite {
   readonly #options: SuiteOptions;
   readonly #results: Result[] = [];
-  #stack: Stack | undefined;
+  /** Also one that is still starting, so that an interruption finds it. */
+  #stack: Promise<Stack> | undefined;
   #smallDisk: string | undefined;
   #stacks = 0;
   #calm = nothingMeasured;
@@ -55,9 +56,10 @@ export class Suite {
 
   /** How fast this machine is right now, without a fault. */
   async #measure(): Promise<void> {
-    this.#stack = await this.#startStack('large');
-    await runScenario(this.#stack, warmUp, this.#options.seed, nothingMeasured);
-    const { result, slowest } = await runScenario(this.#stack, calm, this.#options.seed, nothingMeasured);
+    this.#stack = this.#startStack('large');
+    const stack = await this.#stack;
+    await runScenario(stack, warmUp, this.#options.seed, nothingMeasured);
+    const { result, slowest } = await runScenario(stack, calm, this.#options.seed, nothingMeasured);
     this.#calm = slowest;
     this.#note(result);
   }
@@ -65,8 +67,8 @@ export class Suite {
   async #runOne(scenario: Scenario): Promise<void> {
     const isSmall = scenario.disk === 'small';
     if (isSmall) await this.#dropStack();
-    this.#stack ??= await this.#startStack(isSmall ? 'small' : 'large');
-    const { result } = await runScenario(this.#stack, scenario, this.#options.seed, this.#calm);
+    this.#stack ??= this.#startStack(isSmall ? 'small' : 'large');
+    const { result } = await runScenario(await this.#stack, scenario, this.#options.seed, this.#calm);
     this.#note(result);
     const isUnknown = result.violations.some(
       ({ invariant }) => invariant === 'undrained' || invariant === 'fault-not-reached',
@@ -91,8 +93,10 @@ export class Suite {
   }
 
   async #dropStack(): Promise<void> {
-    const stack = this.#stack;
+    const starting = this.#stack;
     this.#stack = undefined;
+    // One that could not start has taken down what it had.
+    const stack = await starting?.catch(() => undefined);
     await stack?.stop();
     const place = this.#smallDisk;
     this.#smallDisk = undefined;

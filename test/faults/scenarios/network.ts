@@ -13,7 +13,7 @@ export const network: readonly Scenario[] = [
       stack.redisProxy.let('pass');
     },
     // A line that has fallen silent is only known by its silence.
-    bounds: { startMs: 12_000 },
+    bounds: { startMs: 12_000, toldMs: 12_000 },
   },
   {
     name: 'connections to Redis reset again and again',
@@ -46,7 +46,7 @@ export const network: readonly Scenario[] = [
       await at(4_500);
       stack.postgresProxy.let('pass');
     },
-    bounds: { callMs: 10_000, startMs: 12_000 },
+    bounds: { callMs: 10_000, startMs: 12_000, toldMs: 12_000 },
   },
   {
     name: 'connections to Postgres reset again and again',

@@ -19,6 +19,8 @@ export interface RoleOptions {
 const respawnAfterMs = 200;
 /** A process that cannot start is tried for as long as what it needs may be away. */
 const maxDeaths = 100;
+/** As in a container: what takes all memory must not take the machine's. */
+const memoryMb = 384;
 const readyWithinMs = 45_000;
 const entry = path.join(import.meta.dirname, '../app/main.ts');
 
@@ -112,10 +114,14 @@ export class Role {
 
   async #spawn(): Promise<void> {
     this.#respawn = undefined;
-    const child = await startChild(process.execPath, ['--enable-source-maps', entry], {
-      env: this.#options.env,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    const child = await startChild(
+      process.execPath,
+      ['--enable-source-maps', `--max-old-space-size=${memoryMb}`, entry],
+      {
+        env: this.#options.env,
+        stdio: ['pipe', 'pipe', 'pipe'],
+      },
+    );
     this.#child = child;
     child.stdin?.on('error', () => undefined);
     for (const stream of [child.stdout, child.stderr]) {
