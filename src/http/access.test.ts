@@ -71,6 +71,7 @@ const userRoutes: [path: string, options: CallOptions][] = [
   ['/v1/events/:eventId', {}],
   ['/v1/events/:eventId/descendants', {}],
   ['/v1/requests/req-ada', {}],
+  ['/v1/requests/req-ada', { method: 'DELETE' }],
   ['/v1/files', { method: 'POST', body: 'x' }],
   ['/v1/files/:fileId', {}],
   ['/v1/notes', {}],

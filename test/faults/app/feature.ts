@@ -91,6 +91,7 @@ const ordered = defineHandler({
   on: OrderedRequested,
   emits: [],
   failure: OrderedFailed,
+  ordered: { onDead: 'block' },
   retry: { attempts: 30, backoff: exponential({ baseMs: 200, maxMs: 1_000, jitter: 0.5 }) },
 
   async run({ event, attempt, step, notify }) {

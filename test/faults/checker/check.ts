@@ -11,9 +11,6 @@ const effectSteps: Readonly<Record<string, readonly string[]>> = {
   'fault.poison.requested': ['first'],
 };
 
-/** Becomes true with `ordered: { onDead: 'block' }` at the handler of fault.ordered.requested. */
-const areLanesOrdered: boolean = false;
-
 /** What must end as a dead letter; `flaky` must not. */
 const deadly: ReadonlySet<string> = new Set(['throw', 'refuse', 'loop', 'exit', 'hog']);
 /** Its process may end before the first step is recorded, so its effect is not owed. */
@@ -78,7 +75,7 @@ export function check(facts: Facts, scenario: Scenario, calm: Calm): Violation[]
   checkEffects(findings, requests, facts);
   checkSink(findings, requests, facts);
   checkEnds(findings, facts);
-  if (areLanesOrdered) checkOrder(findings, facts);
+  checkOrder(findings, facts);
   checkTimes(findings, requests, facts, boundsOf(scenario, calm));
   checkRooms(findings, facts, scenario.isFaultless === true);
   if (scenario.isFaultless === true) checkClaims(findings, requests, facts);

@@ -44,6 +44,12 @@ const points: readonly KillPoint[] = [
     provoke: loseTickets,
     bounds: { startMs: 40_000, drainMs: 90_000 },
   },
+  { point: 'lane.ended', role: 'worker', nth: 3, load: { mix: { work: 4, ordered: 6 } } },
+  {
+    point: 'generation.dispatched',
+    role: 'dispatcher',
+    provoke: ({ stack }) => stack.redis.client.flushall().then(() => undefined),
+  },
   { point: 'close.draining', role: 'worker', provoke: ({ stack }) => terminate(stack.one('worker')) },
   { point: 'close.draining', role: 'api', provoke: ({ stack }) => terminate(stack.one('api')) },
 ];
