@@ -114,8 +114,8 @@ interface LeasedRow {
   readonly waitedMs: number;
 }
 
-/** Longer than an addBulk takes, short enough that a dispatcher's death delays nobody for long. */
-const leaseMs = 5_000;
+/** Longer than an addBulk mostly takes, and short, so that a dispatcher's death delays nobody for long: adding twice is harmless. */
+const leaseMs = 1_500;
 
 /** The rows that await dispatch. */
 export class Outbox {

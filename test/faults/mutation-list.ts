@@ -21,9 +21,9 @@ export const mutations: readonly Mutation[] = [
     guard: 'outbox rows in the accepting transaction',
     patches: [
       {
-        file: 'events/store',
-        find: `GREATEST(now() + \${fastPathLease}, i."runAt" - interval '\${longestQueueDelayMs} milliseconds')\n    \${rows}`,
-        replace: `GREATEST(now() + \${fastPathLease}, i."runAt" - interval '\${longestQueueDelayMs} milliseconds')\n    \${rows} AND false`,
+        file: 'events/statements',
+        find: `\${rows} \${ordered ? 'AND COALESCE(p."isHead", true)' : ''}`,
+        replace: `\${rows} AND false`,
       },
     ],
     scenario: 'killed at append.committed',
@@ -46,7 +46,7 @@ export const mutations: readonly Mutation[] = [
     guard: 'idempotency key',
     patches: [
       {
-        file: 'events/store',
+        file: 'events/statements',
         find: `WHERE key IS NULL OR EXISTS (SELECT FROM keyed k WHERE k."eventId" = i.id)`,
         replace: `WHERE true`,
       },
@@ -59,16 +59,16 @@ export const mutations: readonly Mutation[] = [
     patches: [
       {
         file: 'execution/steps',
-        find: 'idempotencyKey: `${this.#options.job.id}:${name}`',
-        replace: 'idempotencyKey: `${this.#options.job.id}:${name}:${this.#options.job.fence}`',
+        find: 'idempotencyKey: `${job.id}:${name}`',
+        replace: 'idempotencyKey: `${job.id}:${name}:${job.fence}`',
       },
     ],
     scenario: 'killed at step.acted',
     expected: ['sink-key-changed'],
   },
   {
-    // Each of the two alone is held by the other: the fence, and the primary key of the record.
-    guard: 'fence and record of steps',
+    // Each of the two alone is held by the other: the fence under the row's lock, and the primary key of the record.
+    guard: 'fence, row lock and record of steps',
     patches: [
       {
         file: 'execution/steps',
@@ -77,7 +77,7 @@ export const mutations: readonly Mutation[] = [
       INSERT INTO steps ("jobId", name, output, fence)
       SELECT \${id}, \${name}, \${output === null ? null : JSON.stringify(output)}::jsonb, \${fence} FROM held
       ON CONFLICT DO NOTHING RETURNING name`,
-        replace: `SELECT FROM jobs WHERE id = \${id} FOR NO KEY UPDATE
+        replace: `SELECT FROM jobs WHERE id = \${id}
       )
       INSERT INTO steps ("jobId", name, output, fence)
       SELECT \${id}, \${name}, \${output === null ? null : JSON.stringify(output)}::jsonb, \${fence} FROM held
@@ -106,8 +106,68 @@ export const mutations: readonly Mutation[] = [
     expected: ['undrained'],
   },
   {
+    guard: 'generation watch',
+    patches: [
+      {
+        file: 'dispatch/generation-watch',
+        find: 'changed.filter((queue) => recorded.has(queue))',
+        replace: '[]',
+      },
+    ],
+    scenario: 'FLUSHALL',
+    // What Redis forgot is found by the slow scan then.
+    expected: ['start-late'],
+  },
+  {
+    guard: 'window',
+    patches: [
+      {
+        file: 'dispatch/queue-window',
+        find: 'const all = Math.max(0, size - tickets);',
+        replace: 'size = 1_000_000; const all = size;',
+      },
+    ],
+    scenario: 'overload',
+    expected: ['redis-bound'],
+  },
+  {
+    guard: 'lanes',
+    patches: [
+      {
+        file: 'events/statements',
+        find: `', p.lane, p.position, COALESCE(p."isHead", true)'`,
+        replace: `', p.lane, p.position, true'`,
+      },
+      {
+        file: 'events/statements',
+        find: `\${rows} \${ordered ? 'AND COALESCE(p."isHead", true)' : ''}`,
+        replace: `\${rows}`,
+      },
+    ],
+    scenario: 'killed at lane.ended',
+    expected: ['order'],
+  },
+  {
+    guard: 'a job that ends its process runs alone',
+    patches: [{ file: 'execution/claims', find: 'const sharedCrashes = 2;', replace: 'const sharedCrashes = 999;' }],
+    scenario: 'poison: ends its process',
+    expected: ['dead-letters', 'undrained'],
+  },
+  {
+    guard: 'watchdog',
+    patches: [
+      {
+        file: 'processes/worker',
+        find: 'startWatchdog(config.worker.watchdogTimeoutMs, logger)',
+        replace: '{ stop() {} }',
+      },
+    ],
+    scenario: 'poison: never yields',
+    expected: ['undrained', 'dead-letters', 'start-late'],
+  },
+  {
     guard: 'sweeper',
-    patches: [{ file: 'processes/dispatcher', find: 'sweeper.start();', replace: '' }],
+    patches: [{ file: 'processes/dispatcher', find: `run('sweeper', new Sweeper(node));`, replace: '' }],
     scenario: 'killed at publish.starting',
     expected: ['told-late', 'undrained'],
   },
