@@ -2,7 +2,7 @@ import type { FaultPoint } from '../../../src/platform/fault-points.js';
 import type { Load } from '../client/plan.ts';
 import { afterWorkerDeathMs, type Bounds, type Scenario, type Stage } from '../scenario.ts';
 import type { RoleName } from '../stack/role.ts';
-import { loseTickets, withoutRedis } from './means.ts';
+import { forgetBacklog, loseTickets, withoutRedis } from './means.ts';
 
 interface KillPoint {
   readonly point: FaultPoint;
@@ -45,11 +45,7 @@ const points: readonly KillPoint[] = [
     bounds: { startMs: 40_000, drainMs: 90_000 },
   },
   { point: 'lane.ended', role: 'worker', nth: 3, load: { mix: { work: 4, ordered: 6 } } },
-  {
-    point: 'generation.dispatched',
-    role: 'dispatcher',
-    provoke: ({ stack }) => stack.redis.client.flushall().then(() => undefined),
-  },
+  { point: 'generation.dispatched', role: 'dispatcher', provoke: forgetBacklog, bounds: { startMs: 5_000 } },
   { point: 'close.draining', role: 'worker', provoke: ({ stack }) => terminate(stack.one('worker')) },
   { point: 'close.draining', role: 'api', provoke: ({ stack }) => terminate(stack.one('api')) },
 ];

@@ -43,3 +43,12 @@ export async function loseHashes(stage: Stage): Promise<void> {
     stage.note(`${ids.length} tickets lost their data`);
   });
 }
+
+/** Redis forgets everything while there is something to forget. */
+export function forgetBacklog(stage: Stage): Promise<void> {
+  return whileTheyWait(stage, async () => {
+    await stage.stack.redis.client.flushall();
+    // As long as the dispatcher needs to see it; the workers may not take what it brings back before that.
+    await delay(2_000);
+  });
+}
