@@ -12,14 +12,18 @@ export interface DeadWorkersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** How long the database must have answered before the silence of a worker is its own. */
+  readonly graceMs?: number;
 }
 
 const everyMs = 1_000;
+/** Between two answers of the database; a longer gap means that heartbeats may have had nowhere to go either. */
+const longestGapMs = 3_000;
 /** Jobs a round; a worker that held more is buried in the next. */
 const perRound = 1_000;
 
 /**
- * The worker's row goes with the last of its jobs, so whoever dies in between leaves the rest to the next round. A worker that was only
+ * The worker's row goes with the last of its jobs, so what is locked now, or more than one round takes, is left to the next. A worker that was only
  * frozen registers again with its next heartbeat; what it still runs has another generation then, and either it or the new
  * owner ends it: the fence decides. An outbox row of the dispatch that brought the lost attempt is replaced.
  */
@@ -44,7 +48,9 @@ const takeBack: Statement = {
     ON CONFLICT ("jobId") DO UPDATE SET generation = excluded.generation, "runAt" = excluded."runAt", "claimedUntil" = excluded."claimedUntil"
   ),
   buried AS (
-    DELETE FROM workers w USING dead d WHERE w.id = d.id AND (SELECT count(*) FROM orphaned) < ${perRound}
+    DELETE FROM workers w USING dead d WHERE w.id = d.id AND NOT EXISTS (
+      SELECT FROM jobs j WHERE j."finishedAt" IS NULL AND j.state = 'running' AND j."workerId" = d.id
+        AND j.id NOT IN (SELECT id FROM orphaned))
     RETURNING w.id
   )
   SELECT (SELECT count(*) FROM again)::int AS jobs, (SELECT count(*) FROM buried)::int AS workers,
@@ -64,6 +70,8 @@ interface Round {
 export class DeadWorkers {
   readonly #options: DeadWorkersOptions;
   readonly #periodic: Periodic;
+  #answeredAt = -Infinity;
+  #answersSince = 0;
 
   constructor(options: DeadWorkersOptions) {
     this.#options = options;
@@ -79,14 +87,25 @@ export class DeadWorkers {
     return this.#periodic.stop();
   }
 
-  /** @returns whether there may be more of them. */
+  /** @returns whether there is more to take back. */
   async runOnce(): Promise<boolean> {
     const { pool, logger, metrics } = this.#options;
+    if (!(await this.#hasAnsweredLong())) return false;
     const [round] = await runStatement<Round & pg.QueryResultRow>(pool, takeBack, []);
     if (round === undefined || round.dead === 0) return false;
     reachFaultPoint('dead-workers.dispatched');
     metrics.outboxDispatched.inc({ path: 'reconciler' }, round.jobs);
     logger.warn({ workers: round.workers, jobs: round.jobs }, 'workers died; what they ran is dispatched again');
-    return round.workers === 0;
+    return round.jobs === perRound;
+  }
+
+  /** After an outage of the database every worker looks dead until its next heartbeat. */
+  async #hasAnsweredLong(): Promise<boolean> {
+    const { pool, clock, graceMs = workerTimeoutMs } = this.#options;
+    await pool.query('SELECT 1');
+    const now = clock.now();
+    if (now - this.#answeredAt > longestGapMs) this.#answersSince = now;
+    this.#answeredAt = now;
+    return now - this.#answersSince >= graceMs;
   }
 }

@@ -26,6 +26,14 @@ const findEnded: Statement = {
   ) AS ends`,
 };
 
+/** Lanes whose dead head may hold them no longer: the handler's policy has changed since somebody looked. */
+const noteSkipped: Statement = {
+  name: 'lanes-note-skipped',
+  text: `
+  INSERT INTO lane_ends (lane) SELECT l.key FROM lanes l JOIN jobs j ON j.id = l.head
+  WHERE j.state = 'dead' AND j.queue = ANY($1::text[])`,
+};
+
 interface ReleasedRow extends Omit<TicketData, 'eventId' | 'type'> {
   readonly jobId: string;
   readonly queue: string;
@@ -80,6 +88,12 @@ export class Lanes {
     await Promise.all(lanes.map((lane) => this.#batcher.add(lane)));
   }
 
+  /** Has the lanes looked at again that wait behind a dead job although their handler skips such. */
+  async noteSkipped(): Promise<void> {
+    const { pool, skipping } = this.#options;
+    if (skipping.length > 0) await runStatement(pool, noteSkipped, [skipping]);
+  }
+
   drain(): Promise<void> {
     return this.#batcher.drain();
   }
@@ -102,11 +116,14 @@ export interface LaneWatchOptions {
 }
 
 const perRound = 500;
+/** A process of an older release, with another policy, may have looked at a lane during a rolling restart. */
+const skippedEveryMs = 600_000;
 
 /** Releases where nobody did. It reads only ends that were not looked at, however many lanes wait or are blocked. */
 export class LaneWatch {
   readonly #options: LaneWatchOptions;
   readonly #periodic: Periodic;
+  #skippedAt = -Infinity;
 
   constructor(options: LaneWatchOptions) {
     this.#options = options;
@@ -123,7 +140,11 @@ export class LaneWatch {
   }
 
   async runOnce(): Promise<void> {
-    const { pool, lanes, graceMs = 500 } = this.#options;
+    const { pool, lanes, clock, graceMs = 500 } = this.#options;
+    if (clock.now() - this.#skippedAt >= skippedEveryMs) {
+      await lanes.noteSkipped();
+      this.#skippedAt = clock.now();
+    }
     const ended = await runStatement<{ lane: string }>(pool, findEnded, [graceMs, perRound]);
     if (ended.length > 0) await lanes.release(ended.map(({ lane }) => lane));
   }

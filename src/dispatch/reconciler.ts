@@ -42,6 +42,8 @@ export class Reconciler {
   #overdueMs: number;
   #nextSweepAt = 0;
   #tidied = 0;
+  /** Counts the sweeps of everything that were asked for: what a page that began before one says is out of date. */
+  #asked = 0;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -64,6 +66,7 @@ export class Reconciler {
 
   /** The next sweep begins now and looks for everything, as after a store forgot what was on its way to it. */
   sweepAll(): void {
+    this.#asked++;
     this.#cursor = firstPage;
     this.#overdueMs = everything;
     this.#nextSweepAt = 0;
@@ -72,6 +75,7 @@ export class Reconciler {
   /** One page. @returns whether the next one follows. */
   async runOnce(): Promise<boolean> {
     const { queues, logger, metrics } = this.#options;
+    const asked = this.#asked;
     const { jobs, next } = await this.#jobs.page(this.#cursor, queues, this.#overdueMs);
     const lost = await this.#missing(jobs);
     if (lost.length > 0) {
@@ -81,7 +85,7 @@ export class Reconciler {
       metrics.outboxDispatched.inc({ path: 'reconciler' }, again);
       logger.warn({ jobs: again }, 'jobs were missing in their queues and are dispatched again');
     }
-    this.#cursor = next ?? firstPage;
+    if (this.#asked === asked) this.#cursor = next ?? firstPage;
     return next !== undefined;
   }
 
@@ -89,7 +93,7 @@ export class Reconciler {
   async #sweep(): Promise<void> {
     const { clock, logger, overdueMs = sweepEveryMs } = this.#options;
     if (clock.now() < this.#nextSweepAt) return;
-    const wanted = this.#overdueMs;
+    const asked = this.#asked;
     try {
       if (await this.runOnce()) return;
     } catch (thrown) {
@@ -97,7 +101,7 @@ export class Reconciler {
       return;
     }
     // Unless all was asked for meanwhile.
-    if (this.#overdueMs !== wanted) return;
+    if (this.#asked !== asked) return;
     this.#overdueMs = overdueMs;
     this.#nextSweepAt = clock.now() + sweepEveryMs;
   }

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { DeadWorkers } from '../../src/dispatch/dead-workers.js';
-import { systemClock } from '../../src/platform/clock.js';
+import { systemClock, type Clock } from '../../src/platform/clock.js';
 import { createMetrics } from '../../src/platform/metrics.js';
+import { meanwhile } from '../support/locks.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { ask, startProbe, stopProbes } from '../support/probe.js';
 import { within } from '../support/signals.js';
 
@@ -11,13 +13,15 @@ afterEach(stopProbes);
 
 const start = async (run: Parameters<typeof startProbe>[1]) => {
   const probe = await startProbe('postgres', run);
-  const deadWorkers = new DeadWorkers({
-    pool: probe.database.pool,
-    clock: systemClock,
-    logger: pino({ level: 'silent' }),
-    metrics: createMetrics('synap_'),
-  });
-  return { ...probe, deadWorkers };
+  const watch = (clock: Clock, graceMs?: number) =>
+    new DeadWorkers({
+      pool: probe.database.pool,
+      clock,
+      logger: pino({ level: 'silent' }),
+      metrics: createMetrics('synap_'),
+      ...(graceMs !== undefined && { graceMs }),
+    });
+  return { ...probe, watch, deadWorkers: watch(systemClock, 0) };
 };
 
 /** A job that a worker of another process runs whose last heartbeat was so long ago. */
@@ -96,4 +100,39 @@ test('a worker that was only frozen ends what it runs itself, once', async () =>
   const { rows } = await core.testDatabase.pool.query('SELECT state, fence FROM jobs WHERE id = $1', [eventId]);
   expect(rows).toEqual([{ state: 'completed', fence: 1 }]);
   expect(runs).toBe(1);
+});
+
+test('a job that somebody has locked is taken back a round later, and its worker is not buried before', async () => {
+  const core = await start(async () => undefined);
+  const { eventId } = await runElsewhere(core, 11);
+  await meanwhile(core.testDatabase.pool, async (other) => {
+    await other.query('SELECT FROM jobs WHERE id = $1 FOR UPDATE', [eventId]);
+    await core.deadWorkers.runOnce();
+  });
+  await core.deadWorkers.runOnce();
+  const { rows } = await core.testDatabase.pool.query('SELECT generation FROM outbox WHERE "jobId" = $1', [eventId]);
+  expect(rows).toEqual([{ generation: 2 }]);
+});
+
+test('after an outage of the database nobody is taken for dead before there was time for heartbeats', async () => {
+  const core = await start(async () => undefined);
+  const { eventId } = await runElsewhere(core, 11);
+  const generation = async () =>
+    (await core.testDatabase.pool.query<{ generation: number }>('SELECT generation FROM jobs WHERE id = $1', [eventId]))
+      .rows[0]?.generation;
+  const clock = new ManualClock();
+  const watch = core.watch(clock);
+  for (let second = 0; second < 9; second++) {
+    await watch.runOnce();
+    await clock.advance(1_000);
+  }
+  // An outage: no answer for five seconds.
+  await clock.advance(5_000);
+  for (let second = 0; second < 10; second++) {
+    await watch.runOnce();
+    expect(await generation()).toBe(1);
+    await clock.advance(1_000);
+  }
+  await watch.runOnce();
+  expect(await generation()).toBe(2);
 });

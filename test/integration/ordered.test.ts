@@ -172,6 +172,18 @@ describe('a dead head', () => {
   });
 });
 
+test('a lane behind a dead head goes on once its handler skips such', async () => {
+  const dies = traced(() => Promise.reject(new NonRetryableError('broken', 'broken')));
+  const core = await startOrdered('redis', dies, block);
+  await core.start();
+  const [head, next] = await acceptLane(core, 2);
+  await untilState(core, head, 'dead');
+  await watchOf(core).runOnce();
+  expect(await isReleased(core, next)).toBe(false);
+  await watchOf(core, ['probe.run.requested']).runOnce();
+  expect(await isReleased(core, next)).toBe(true);
+});
+
 describe('the release of the next', () => {
   test('is made up for where the process died after the end of the head', async () => {
     const core = await startOrdered('redis', traced(), { ...block, withLaneReleases: false });

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { LaneWatch } from '../../src/dispatch/lanes.js';
+import { Lanes, LaneWatch } from '../../src/dispatch/lanes.js';
 import { EventAcceptor } from '../../src/events/acceptor.js';
 import { EventStore } from '../../src/events/store.js';
 import { JobAdministration } from '../../src/execution/administration.js';
@@ -96,8 +96,10 @@ export async function endSilently(
   );
 }
 
-export function watchOf({ database: { pool }, lanes }: Core): LaneWatch {
-  return new LaneWatch({ pool, lanes, clock: systemClock, logger, graceMs: 0 });
+/** @param skipping of another release of the program; the core's own without it. */
+export function watchOf({ database: { pool }, lanes, onRunnable }: Core, skipping?: readonly string[]): LaneWatch {
+  const theirs = skipping === undefined ? lanes : new Lanes({ pool, skipping, onRunnable, logger });
+  return new LaneWatch({ pool, lanes: theirs, clock: systemClock, logger, graceMs: 0 });
 }
 
 export async function lanesOf({ testDatabase }: Core): Promise<string[]> {

@@ -8,6 +8,8 @@ export const load: readonly Scenario[] = [
   {
     name: 'duplicate storm while Postgres hangs up',
     load: { perSecond: 12, seconds: 6, copies: 5, mix: { work: 9, ordered: 1 } },
+    // An attempt that loses its database again and again waits longer each time, and whoever stands behind it in its lane waits too.
+    bounds: { startMs: 30_000 },
     async act({ stack, at, random }) {
       for (let ms = 500; ms < 5_000; ms += 150 + random() * 300) {
         await at(ms);

@@ -1,4 +1,4 @@
-import type { Scenario } from '../scenario.ts';
+import { afterWorkerDeathMs, type Scenario } from '../scenario.ts';
 
 const load = { perSecond: 20, seconds: 8, mix: { work: 7, slow: 2, ordered: 1 } };
 
@@ -24,6 +24,8 @@ export const network: readonly Scenario[] = [
         stack.redisProxy.reset();
       }
     },
+    // A ticket whose delivery was cut off is given out again when its lock has run out.
+    bounds: { startMs: afterWorkerDeathMs },
   },
   {
     name: 'connections to Redis slow',
