@@ -3,8 +3,8 @@ import type { Violation } from './scenario.ts';
 import { queueWindow, type Stack } from './stack/stack.ts';
 
 const everyMs = 100;
-/** Each process that enqueues may overshoot by what it had in hand when the window filled. */
-const overshoot = 4 * 250;
+/** Each of the other two processes that enqueue may take the same credits once more in the half second between two looks. */
+const overshoot = 2 * queueWindow;
 
 /** Looks all the while at how many jobs of a queue are in Redis; a backlog belongs in Postgres. */
 export function watchWindow(stack: Stack, queues: readonly string[]): { stop(): Promise<Violation[]> } {

@@ -24,6 +24,18 @@ export const load: readonly Scenario[] = [
     bounds: { startMs: 60_000, drainMs: 90_000, callMs: 8_000 },
   },
   {
+    // More comes than a window takes, and nobody takes it: the rest waits in Postgres.
+    name: 'a flood while the workers are frozen',
+    load: { perSecond: 150, seconds: 6, users: 8, mix: { work: 1 } },
+    async act({ stack, at }) {
+      await at(200);
+      for (const worker of stack.of('worker')) worker.freeze();
+      await at(6_000);
+      for (const worker of stack.of('worker')) worker.thaw();
+    },
+    bounds: { startMs: 60_000, drainMs: 90_000, callMs: 8_000 },
+  },
+  {
     name: 'huge payloads',
     load: { perSecond: 15, seconds: 5, extra: { huge: 6, tooHuge: 3 } },
     bounds: { callMs: 10_000 },
