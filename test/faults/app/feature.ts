@@ -122,8 +122,7 @@ async function misbehave(how: Poison, attempt: number, signal: AbortSignal): Pro
     case 'loop':
       for (;;) if (performance.now() < 0) return;
     case 'exit':
-      process.exit(1);
-    // eslint-disable-next-line no-fallthrough -- process.exit does not return
+      return process.exit(1);
     case 'hog':
       return hog(signal);
     case 'flaky':
