@@ -15,7 +15,7 @@ beforeAll(async () => {
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('request', (request) => !request.url().startsWith(own.api.url) && complaints.push(`asked ${request.url()}`));
-});
+}, 120_000);
 
 afterAll(async () => {
   await browser.close();

@@ -15,7 +15,7 @@ let browser: Browser;
 beforeAll(async () => {
   database = await createTestDatabase();
   [synap, browser] = await Promise.all([startSynap({ databaseUrl: database.url }), launchBrowser()]);
-}, 40_000);
+}, 120_000);
 afterAll(async () => {
   await browser.close();
   await synap.stop();

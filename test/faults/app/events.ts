@@ -38,7 +38,8 @@ export const OrderedRequested = defineEvent({
 });
 export const OrderedFailed = defineFailure('fault.ordered.failed', 'lane');
 
-export const poisons = ['throw', 'refuse', 'loop', 'exit', 'hog', 'flaky'] as const;
+/** `curable` is refused until its user is cured; `endless` ends only when it is cancelled. */
+export const poisons = ['throw', 'refuse', 'loop', 'exit', 'hog', 'flaky', 'curable', 'endless'] as const;
 export type Poison = (typeof poisons)[number];
 
 export const PoisonRequested = defineEvent({

@@ -25,7 +25,8 @@ CREATE TABLE fault_effects (
   "eventId" UUID NOT NULL, "userId" TEXT NOT NULL, step TEXT NOT NULL, attempt INTEGER NOT NULL,
   lane TEXT, n INTEGER, at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX ON fault_effects ("userId")`;
+CREATE INDEX ON fault_effects ("userId");
+CREATE TABLE fault_cures ("userId" TEXT PRIMARY KEY)`;
 
 interface Place {
   readonly lane: string;
@@ -108,12 +109,18 @@ const poison = defineHandler({
 
   async run({ event, attempt, signal, step, notify }) {
     await step.transaction('first', (tx) => act(tx, event, 'first', attempt));
-    await misbehave(event.data.how, attempt, signal);
+    if (event.data.how === 'curable') await step.transaction('cured', (tx) => requireCure(tx, event.userId));
+    else await misbehave(event.data.how, attempt, signal);
     notify.success('fault.poison.completed', { eventId: event.id, ref: event.data.ref });
   },
 });
 
-async function misbehave(how: Poison, attempt: number, signal: AbortSignal): Promise<void> {
+async function requireCure(tx: Sql, userId: string): Promise<void> {
+  const { rows } = await sql`SELECT FROM fault_cures WHERE "userId" = ${userId}`.execute(tx);
+  if (rows.length === 0) throw new NonRetryableError('poison', 'It cannot be done yet.');
+}
+
+async function misbehave(how: Exclude<Poison, 'curable'>, attempt: number, signal: AbortSignal): Promise<void> {
   switch (how) {
     case 'throw':
       throw new Error('poison: it throws each time');
@@ -125,6 +132,8 @@ async function misbehave(how: Poison, attempt: number, signal: AbortSignal): Pro
       return process.exit(1);
     case 'hog':
       return hog(signal);
+    case 'endless':
+      return delay(120_000, undefined, { signal });
     case 'flaky':
       if (attempt <= 2) throw new Error('flaky: it throws twice');
   }

@@ -13,8 +13,12 @@ const effectSteps: Readonly<Record<string, readonly string[]>> = {
 
 /** What must end as a dead letter; `flaky` must not. */
 const deadly: ReadonlySet<string> = new Set(['throw', 'refuse', 'loop', 'exit', 'hog']);
+/** What must have been cancelled. */
+const cancelled: ReadonlySet<string> = new Set(['endless']);
+/** It dies once, is replayed and completes: its user is told of both. */
+const replayed: ReadonlySet<string> = new Set(['curable']);
 /** Its process may end before the first step is recorded, so its effect is not owed. */
-const mayLackEffects = deadly;
+const mayLackEffects: ReadonlySet<string> = new Set([...deadly, ...cancelled]);
 
 export const usualBounds: Required<Bounds> = { callMs: 5_000, startMs: 2_000, toldMs: 5_000, drainMs: 45_000 };
 
@@ -164,13 +168,18 @@ function checkEnds(findings: Findings, { events, entries, client }: Facts): void
     if (event.finishedAt === null) findings.add('no-end', `${id} is ${state}`);
     const count = told.get(id) ?? 0;
     if (count === 0 && event.finishedAt !== null) findings.add('no-end', `nobody was told of ${id}`);
-    if (count > 1) findings.add('two-ends', `${id} was told ${count} times`);
-    const mustDie = deadly.has(kind);
-    if (event.finishedAt !== null && mustDie !== (state === 'dead'))
+    if (count > 1 && !replayed.has(kind)) findings.add('two-ends', `${id} was told ${count} times`);
+    if (count !== 2 && replayed.has(kind)) findings.add('two-ends', `${id}, replayed, was told ${count} times`);
+    if (event.finishedAt !== null && state !== endOf(kind))
       findings.add('dead-letters', `${kind || type} ${id} is ${state}`);
     if (isDeadLetter !== (state === 'dead'))
       findings.add('dead-letters', `${id} is ${state}, its dead letter is ${isDeadLetter ? '' : 'not '}there`);
   }
+}
+
+function endOf(kind: string): string {
+  if (deadly.has(kind)) return 'dead';
+  return cancelled.has(kind) ? 'cancelled' : 'completed';
 }
 
 /** Within a lane the effects stand in the order in which the client sent, each after the answer to the one before. */

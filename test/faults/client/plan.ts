@@ -10,6 +10,8 @@ export type Kind =
   | 'exit'
   | 'hog'
   | 'flaky'
+  | 'curable'
+  | 'endless'
   | 'huge'
   | 'tooHuge';
 
@@ -120,6 +122,8 @@ function bodyOf(
     case 'exit':
     case 'hog':
     case 'flaky':
+    case 'curable':
+    case 'endless':
       return of('poison', { how: kind });
   }
 }

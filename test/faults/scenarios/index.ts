@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts';
 import { killPoints } from './kill-points.ts';
 import { load } from './load.ts';
 import { network } from './network.ts';
+import { operators } from './operators.ts';
 import { poison } from './poison.ts';
 import { postgres } from './postgres.ts';
 import { processes } from './processes.ts';
@@ -15,4 +16,5 @@ export const scenarios: readonly Scenario[] = [
   ...postgres,
   ...load,
   ...poison,
+  ...operators,
 ];

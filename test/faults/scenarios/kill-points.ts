@@ -15,6 +15,8 @@ interface KillPoint {
   readonly provoke?: (stage: Stage) => Promise<void>;
 }
 
+const workerBounds: Bounds = { startMs: afterWorkerDeathMs, drainMs: 60_000 };
+
 const points: readonly KillPoint[] = [
   { point: 'append.committed', role: 'api', nth: 10 },
   { point: 'fast-path.enqueued', role: 'api', nth: 10 },
@@ -46,6 +48,16 @@ const points: readonly KillPoint[] = [
   },
   { point: 'lane.ended', role: 'worker', nth: 3, load: { mix: { work: 4, ordered: 6 } } },
   { point: 'generation.dispatched', role: 'dispatcher', provoke: forgetBacklog, bounds: { startMs: 5_000 } },
+  {
+    point: 'dead-workers.dispatched',
+    role: 'dispatcher',
+    load: { mix: { work: 4, slow: 6 } },
+    provoke: ({ stack }) => {
+      stack.one('worker').kill();
+      return Promise.resolve();
+    },
+    bounds: workerBounds,
+  },
   { point: 'close.draining', role: 'worker', provoke: ({ stack }) => terminate(stack.one('worker')) },
   { point: 'close.draining', role: 'api', provoke: ({ stack }) => terminate(stack.one('api')) },
 ];
@@ -71,8 +83,6 @@ async function killAt({ point, role, nth = 1, provoke }: KillPoint, stage: Stage
   await Promise.all(roles.map((one) => one.disarm()));
   stage.healed();
 }
-
-const workerBounds: Bounds = { startMs: afterWorkerDeathMs, drainMs: 60_000 };
 
 export const killPoints: readonly Scenario[] = points.map((killPoint) => ({
   name: `killed at ${killPoint.point}${killPoint.point === 'close.draining' ? ` (${killPoint.role})` : ''}`,

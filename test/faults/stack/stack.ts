@@ -110,6 +110,11 @@ export class Stack {
     return createTokens(jwtSecret).mint(userId, { expiresInSeconds: 3_600 });
   }
 
+  /** What an operator sends along. */
+  get operatorHeaders(): Readonly<Record<string, string>> {
+    return { 'X-API-Key': apiKey };
+  }
+
   /** All that a fault may have left is taken back; resolves when every process is ready. */
   async heal(): Promise<void> {
     this.postgresProxy.slow(0);
