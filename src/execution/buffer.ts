@@ -55,8 +55,9 @@ export class AttemptBuffer {
   }
 
   notify(draft: Pick<NotificationDraft, 'type' | 'status' | 'data' | 'error'>): void {
-    const { userId, requestId } = this.#event;
-    this.notifications.push(toNotificationRow({ ...draft, data: storable(draft.type, draft.data), userId, requestId }));
+    const { id: eventId, userId, requestId } = this.#event;
+    const data = storable(draft.type, draft.data);
+    this.notifications.push(toNotificationRow({ ...draft, data, userId, requestId, eventId }));
     if (draft.status === 'success') this.#lastSuccess = draft.data;
   }
 

@@ -66,6 +66,7 @@ export async function tellCancelled(tx: Sql, jobs: readonly CancellableJob[]): P
       data: { eventId: id, eventType: queue, aggregateId, state: 'cancelled' },
       userId,
       requestId,
+      eventId: id,
     }),
   );
   const text = `WITH source AS (SELECT n.* FROM json_to_recordset($1::json) AS n(ord bigint, ${notificationColumns})),

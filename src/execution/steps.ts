@@ -131,6 +131,7 @@ export class Steps {
       data: toOutput(name, data),
       userId: job.userId,
       requestId: job.requestId,
+      eventId: job.id,
     });
     const entered = await this.#insertNotification(name, row);
     if (entered.length === 0) await this.#explainRefusal(name);

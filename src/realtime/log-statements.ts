@@ -19,6 +19,7 @@ export type PageRow = {
       readonly status: NotificationStatus;
       readonly timestamp: Date;
       readonly requestId: string | null;
+      readonly eventId: string | null;
       readonly error: { readonly code: string; readonly message: string } | null;
     }
 );
@@ -31,7 +32,7 @@ const pages = (start: string) => `
   WITH want AS (
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w(room, epoch, after, ord)
   )
-  SELECT w.ord, r.epoch, r."lastSeq", e.seq, e.id, e.type, e.data, e.status, e.timestamp, e."requestId", e.error
+  SELECT w.ord, r.epoch, r."lastSeq", e.seq, e.id, e.type, e.data, e.status, e.timestamp, e."requestId", e."eventId", e.error
   FROM want w
   JOIN rooms r ON r.key = w.room
   LEFT JOIN LATERAL (
@@ -51,7 +52,7 @@ export const statements = {
     'append',
     `WITH source AS (
        SELECT * FROM ROWS FROM (json_to_recordset($1::json) AS (${notificationColumns})) WITH ORDINALITY
-         AS s(id, type, "userId", "requestId", status, data, error, rooms, ord)
+         AS s(id, type, "userId", "requestId", "eventId", status, data, error, rooms, ord)
      ), ${notificationCtes('source')}
      SELECT room, seq, epoch, "notificationId", timestamp FROM entered ORDER BY room, seq`,
   ),

@@ -11,6 +11,8 @@ export interface NotificationDraft {
   readonly data: Json;
   readonly userId: string;
   readonly requestId?: string;
+  /** The event whose job says it; a broadcast has none. */
+  readonly eventId?: string;
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -27,7 +29,7 @@ export function toNotificationRow(draft: NotificationDraft, rooms = roomsOf(draf
 
 /**
  * The part of a statement that stores notifications and numbers them, to be put behind a CTE `source` with the columns
- * `ord bigint, id uuid, type text, "userId" text, "requestId" text, status notification_status, data jsonb, error jsonb,
+ * `ord bigint, id uuid, type text, "userId" text, "requestId" text, "eventId" uuid, status notification_status, data jsonb, error jsonb,
  * rooms text[]`. The room heads are raised in room order, which prevents deadlocks between statements, and their rows stay
  * locked until COMMIT, so that the order of seq is the order of commits and nobody ever sees a gap. (The coalesce is there
  * because json_to_recordset makes SQL's null of JSON's.)
@@ -36,8 +38,8 @@ export function toNotificationRow(draft: NotificationDraft, rooms = roomsOf(draf
 export function notificationCtes(source: string): string {
   return `
   stored AS (
-    INSERT INTO notifications (id, type, "userId", "requestId", status, data, error)
-    SELECT id, type, "userId", "requestId", status, coalesce(data, 'null'), error FROM ${source}
+    INSERT INTO notifications (id, type, "userId", "requestId", "eventId", status, data, error)
+    SELECT id, type, "userId", "requestId", "eventId", status, coalesce(data, 'null'), error FROM ${source}
     RETURNING id, timestamp
   ),
   addressed AS (
@@ -64,7 +66,7 @@ export function notificationCtes(source: string): string {
 }
 
 /** The columns that `notificationCtes`' JSON array has, for json_to_recordset. */
-export const notificationColumns = `id uuid, type text, "userId" text, "requestId" text, status notification_status, data jsonb, error jsonb, rooms text[]`;
+export const notificationColumns = `id uuid, type text, "userId" text, "requestId" text, "eventId" uuid, status notification_status, data jsonb, error jsonb, rooms text[]`;
 
 /** A row of the CTE `entered`. */
 export interface EnteredRow {
@@ -92,7 +94,11 @@ export function toCommittedEntries(rows: readonly NotificationRow[], entered: re
 }
 
 function toStored(row: NotificationRow, at: Date | string): StoredNotification {
-  const { id, type, data, status, requestId, error } = row;
-  const timestamp = new Date(at).toISOString();
-  return { id, type, data, status, timestamp, ...(requestId !== undefined && { requestId }), ...(error && { error }) };
+  const { id, type, data, status, requestId, eventId, error } = row;
+  return {
+    ...{ id, type, data, status, timestamp: new Date(at).toISOString() },
+    ...(requestId !== undefined && { requestId }),
+    ...(eventId !== undefined && { eventId }),
+    ...(error && { error }),
+  };
 }

@@ -145,8 +145,12 @@ function toPages(wants: readonly { readonly room: string }[], rows: readonly Pag
 function toEntry(room: string, row: PageRow): CommittedEntry[] {
   // A room without entries to give is one row of nulls.
   if (row.seq === null) return [];
-  const { id, type, data, status, requestId, error } = row;
+  const { id, type, data, status, requestId, eventId, error } = row;
   const timestamp = row.timestamp.toISOString();
-  const rest = { ...(requestId !== null && { requestId }), ...(error !== null && { error }) };
+  const rest = {
+    ...(requestId !== null && { requestId }),
+    ...(eventId !== null && { eventId }),
+    ...(error !== null && { error }),
+  };
   return [{ room, seq: row.seq, epoch: row.epoch, notification: { id, type, data, status, timestamp, ...rest } }];
 }

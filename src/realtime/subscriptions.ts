@@ -81,7 +81,8 @@ export class Subscriptions {
         ? { room: key, epoch: undefined, after: Number.MAX_SAFE_INTEGER }
         : { room: key, epoch: since.epoch ?? undefined, after: since.seq },
     );
-    return { ok: true, room: name, epoch: page?.epoch ?? null, seq: page?.lastSeq ?? 0, ...recover(since, page) };
+    const at = new Date(this.#deps.clock.now()).toISOString();
+    return { ok: true, room: name, at, epoch: page?.epoch ?? null, seq: page?.lastSeq ?? 0, ...recover(since, page) };
   }
 
   async #unsubscribe(message: unknown): Promise<{ ok: true; room: string }> {
