@@ -7,7 +7,7 @@ import type { Logger } from '../platform/logger.js';
 import { Periodic } from '../platform/periodic.js';
 import type { QueueBackend } from '../queues/backend.js';
 import { agedPriority, priorities } from '../queues/priorities.js';
-import { parseTicketId } from '../queues/ticket.js';
+import { findTicket } from '../queues/ticket.js';
 
 export interface AgingOptions {
   readonly pool: pg.Pool;
@@ -88,9 +88,6 @@ export class Aging {
 
 /** Nothing for what somebody put into the queue by other means. */
 function toEntry(id: string): [string, string][] {
-  try {
-    return [[parseTicketId(id).jobId, id]];
-  } catch {
-    return [];
-  }
+  const found = findTicket(id);
+  return found === undefined ? [] : [[found.jobId, id]];
 }

@@ -6,6 +6,7 @@ import { LaneWatch } from '../dispatch/lanes.js';
 import { Reconciler } from '../dispatch/reconciler.js';
 import { Retention } from '../dispatch/retention.js';
 import { ScheduleRunner } from '../dispatch/schedule-runner.js';
+import { UnclaimedTickets } from '../dispatch/unclaimed-tickets.js';
 import { EventStore } from '../events/store.js';
 import { JobAdministration } from '../execution/administration.js';
 import { BulkRunner } from '../operations/bulk-runner.js';
@@ -48,6 +49,7 @@ export function startDispatcher(node: SynapNode): void {
   const reconciler = new Reconciler(led);
   run('reconciler', reconciler);
   run('aging', new Aging(led));
+  run('unclaimed tickets', new UnclaimedTickets(led));
   run(
     'generation watch',
     new GenerationWatch({ ...led, onLost: () => settings.runOnce(), onRestored: () => reconciler.sweepAll() }),

@@ -45,6 +45,8 @@ export interface QueueBackend {
   consume(queue: string, concurrency: number, dispose: (taken: Taken) => Promise<Disposal>): Consumer;
   /** Which of these ticket ids the queue does not know as waiting, delayed or active; asked at once for all. */
   missing(queue: string, ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** The ids of the tickets that are given out and not disposed of; asked at once for all queues. */
+  active(queues: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Asked at once for all queues. */
   occupancy(queues: readonly string[]): Promise<ReadonlyMap<string, Occupancy>>;
   /** Names the life that each queue's store is in: it changes when the store may have forgotten what was queued. */

@@ -7,7 +7,10 @@ import type { Consumer, Disposal, Occupancy, QueueBackend, Taken } from './backe
 import { parseTicketId, ticketId, type Ticket, type TicketData } from './ticket.js';
 
 /** What dispatch asks of a store beyond BullMQ's own functions. */
-export type Looks = Pick<QueueBackend, 'missing' | 'occupancy' | 'generations' | 'beginGeneration' | 'overtaken'>;
+export type Looks = Pick<
+  QueueBackend,
+  'missing' | 'active' | 'occupancy' | 'generations' | 'beginGeneration' | 'overtaken'
+>;
 
 /** What differs between the stores. */
 export interface BullMqStore {
@@ -80,6 +83,10 @@ export class BullMqBackend implements QueueBackend {
 
   missing(queue: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
     return this.#store.looks.missing(queue, ids);
+  }
+
+  active(queues: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    return this.#store.looks.active(queues);
   }
 
   occupancy(queues: readonly string[]): Promise<ReadonlyMap<string, Occupancy>> {

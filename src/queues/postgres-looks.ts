@@ -20,6 +20,11 @@ const known = {
   text: `SELECT id FROM job WHERE queue = $1 AND id = ANY($2) AND state IN ('waiting', 'delayed', 'active')`,
 };
 
+const active = {
+  name: 'queues-active',
+  text: `SELECT queue, id FROM job WHERE queue = ANY($1) AND state = 'active'`,
+};
+
 const overtaken = {
   name: 'queues-overtaken',
   text: `
@@ -40,6 +45,12 @@ export class PostgresLooks implements Looks {
     const { rows } = await this.#pool.query<{ id: string }>({ ...known, values: [queue, ids] });
     const here = new Set(rows.map(({ id }) => id));
     return new Set(ids.filter((id) => !here.has(id)));
+  }
+
+  async active(queues: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const { rows } = await this.#pool.query<{ queue: string; id: string }>({ ...active, values: [queues] });
+    const byQueue = Map.groupBy(rows, ({ queue }) => queue);
+    return new Map(queues.map((queue) => [queue, (byQueue.get(queue) ?? []).map(({ id }) => id)]));
   }
 
   async occupancy(queues: readonly string[]): Promise<ReadonlyMap<string, Occupancy>> {

@@ -35,6 +35,11 @@ export class RedisLooks implements Looks {
     return new Set((await this.#redis.eval(missingScript, keys.length, ...keys, ...ids)) as string[]);
   }
 
+  async active(queues: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const lists = await this.#all<string[]>(queues.map((queue) => ['lrange', this.#key(queue, 'active'), 0, -1]));
+    return new Map(queues.map((queue, nth) => [queue, lists[nth] ?? []]));
+  }
+
   async occupancy(queues: readonly string[]): Promise<ReadonlyMap<string, Occupancy>> {
     const counts = await this.#all<number>(
       queues.flatMap((queue) => [

@@ -20,11 +20,22 @@ export interface Ticket {
 /** `<jobId>.<generation>` */
 export const ticketId = (jobId: string, generation: number): string => `${jobId}.${generation}`;
 
-/** @throws TypeError for an id that `ticketId` did not make (somebody added a job by hand). */
-export function parseTicketId(id: string): { jobId: string; generation: number } {
-  const match = /^([0-9a-f-]{36})\.(\d{1,9})$/.exec(id);
-  if (match?.[1] === undefined) throw new TypeError(`"${id}" is not a job of Synap`);
-  return { jobId: match[1], generation: Number(match[2]) };
+export interface TicketParts {
+  readonly jobId: string;
+  readonly generation: number;
+}
+
+/** @returns undefined for an id that `ticketId` did not make: somebody added a job by hand. */
+export function findTicket(id: string): TicketParts | undefined {
+  const match = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(\d{1,9})$/.exec(id);
+  return match?.[1] === undefined ? undefined : { jobId: match[1], generation: Number(match[2]) };
+}
+
+/** @throws TypeError where `findTicket` finds none. */
+export function parseTicketId(id: string): TicketParts {
+  const found = findTicket(id);
+  if (found === undefined) throw new TypeError(`"${id}" is not a job of Synap`);
+  return found;
 }
 
 /** A ticket and the queue it belongs in: what a commit that made a job runnable hands to dispatch. */

@@ -28,11 +28,11 @@ export interface Bounds {
   readonly drainMs?: number;
 }
 
-/**
- * What a dead worker had claimed is taken from it when its heartbeat is 10 s old. A ticket that it had fetched and not claimed yet comes
- * back when BullMQ's lock of 15 s has run out and its look every 5 s comes by.
- */
-export const afterWorkerDeathMs = 22_000;
+/** A ticket that was given out and that nobody claims, because its answer or its worker was lost, comes back after three looks, one a second. */
+export const afterLostTicketMs = 5_000;
+
+/** What a dead worker had claimed is taken from it when its heartbeat is 10 s old. */
+export const afterWorkerDeathMs = 14_000;
 
 /** One fault: a load, what is done in the middle of it, and what may differ. All else that is checked is the same for all. */
 export interface Scenario {

@@ -7,7 +7,15 @@ const at = (seq: number, epoch = 'e1'): WireNotification => ({
   ...{ timestamp: '2026-11-22T00:00:00.000Z', room: 'user_ada', seq, epoch },
 });
 const answer = (seq: number, more: Partial<Subscribed> = {}): Subscribed => ({
-  ...{ ok: true, at: '2026-11-22T00:00:00.000Z', room: 'user_ada', epoch: 'e1', seq, recovered: true, notifications: [] },
+  ...{
+    ok: true,
+    at: '2026-11-22T00:00:00.000Z',
+    room: 'user_ada',
+    epoch: 'e1',
+    seq,
+    recovered: true,
+    notifications: [],
+  },
   ...more,
 });
 const seqs = ({ apply }: Outcome) => apply.map(({ seq }) => seq);

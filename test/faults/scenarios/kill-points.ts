@@ -1,6 +1,6 @@
 import type { FaultPoint } from '../../../src/platform/fault-points.js';
 import type { Load } from '../client/plan.ts';
-import { afterWorkerDeathMs, type Bounds, type Scenario, type Stage } from '../scenario.ts';
+import { afterLostTicketMs, afterWorkerDeathMs, type Bounds, type Scenario, type Stage } from '../scenario.ts';
 import type { RoleName } from '../stack/role.ts';
 import { forgetBacklog, loseTickets, withoutRedis } from './means.ts';
 
@@ -20,8 +20,8 @@ const workerBounds: Bounds = { startMs: afterWorkerDeathMs, drainMs: 60_000 };
 const points: readonly KillPoint[] = [
   { point: 'append.committed', role: 'api', nth: 10 },
   { point: 'fast-path.enqueued', role: 'api', nth: 10 },
-  { point: 'dispatcher.leased', role: 'dispatcher', provoke: withoutRedis },
-  { point: 'dispatcher.enqueued', role: 'dispatcher', provoke: withoutRedis },
+  { point: 'dispatcher.leased', role: 'dispatcher', provoke: withoutRedis, bounds: { startMs: afterLostTicketMs } },
+  { point: 'dispatcher.enqueued', role: 'dispatcher', provoke: withoutRedis, bounds: { startMs: afterLostTicketMs } },
   { point: 'claim.committed', role: 'worker', nth: 10 },
   { point: 'step.starting', role: 'worker', nth: 10 },
   { point: 'step.acted', role: 'worker', nth: 10 },
