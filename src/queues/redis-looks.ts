@@ -36,8 +36,8 @@ export class RedisLooks implements Looks {
   }
 
   async active(queues: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
-    const lists = await this.#all<string[]>(queues.map((queue) => ['lrange', this.#key(queue, 'active'), 0, -1]));
-    return new Map(queues.map((queue, nth) => [queue, lists[nth] ?? []]));
+    const active = await this.#all<string[]>(queues.map((queue) => ['lrange', this.#key(queue, 'active'), 0, -1]));
+    return new Map(queues.map((queue, nth) => [queue, active[nth] ?? []]));
   }
 
   async occupancy(queues: readonly string[]): Promise<ReadonlyMap<string, Occupancy>> {

@@ -67,11 +67,14 @@ export const mutations: readonly Mutation[] = [
     expected: ['sink-key-changed'],
   },
   {
-    // Each alone is held by the others: the fence under the row's lock, the primary key of the record, and the worker that lets go of
-    // what it runs once it knows that its heartbeat is too old, and Postgres, which ends the session of who froze in a transaction.
+    // Each alone is held by the others: the fence under the row's lock, the primary key of the record, the worker that lets go of
+    // what it runs once it knows that its heartbeat is too old or its lock is lost, and Postgres, which ends the session of who
+    // froze in a transaction.
     guard: 'fence and record of steps',
     patches: [
       { file: 'execution/worker-registry', find: 'this.attempts.abortAll(', replace: 'void (' },
+      { file: 'execution/worker-registry', find: 'of lost)', replace: 'of [])' },
+      { file: 'queues/bullmq-consumer', find: 'worker.cancelJob(', replace: 'void (' },
       {
         file: 'platform/database',
         find: 'idle_in_transaction_session_timeout: 10_000',
