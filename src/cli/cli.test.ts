@@ -165,6 +165,22 @@ describe('send', () => {
   });
 });
 
+describe('cancel', () => {
+  test('ends what waits of a request, and says what became of it', async () => {
+    await here('send', ...project('Never'), '--delay', '1h', '--request-id', 'req-never', '--user', 'ada');
+    const { code, out } = await here('cancel', 'req-never', '--user', 'ada');
+    expect(code).toBe(0);
+    expect(out).toBe('cancelled  req-never\n  cancelled  project.creation.requested\n');
+  });
+
+  test("is refused where the request is another user's, or has ended", async () => {
+    await here('send', ...project('Done'), '--request-id', 'req-done', '--user', 'ada', '--wait');
+    const refusals = [await here('cancel', 'req-done', '--user', 'ada'), await here('cancel', 'req-done')];
+    expect(refusals.map(({ code }) => code)).toEqual([1, 1]);
+    expect(refusals.map(({ err }) => /\((\w+)\)/.exec(err)?.[1])).toEqual(['job_state_conflict', 'not_found']);
+  });
+});
+
 describe('tail', () => {
   test('shows what arrives, one line each, and ends after --count', async () => {
     const listening = Promise.withResolvers<void>();

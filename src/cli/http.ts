@@ -37,6 +37,24 @@ export async function postEvent(url: string, token: string, event: OutgoingEvent
   return acceptanceSchema.parse(body);
 }
 
+const requestSchema = z.looseObject({
+  requestId: z.string(),
+  status: z.string(),
+  jobs: z.array(z.looseObject({ type: z.string(), status: z.string() })),
+});
+export type CancelledRequest = z.infer<typeof requestSchema>;
+
+/** @returns the request as it then is @throws CliError with the server's own words and code */
+export async function cancelRequest(url: string, token: string, requestId: string): Promise<CancelledRequest> {
+  const response = await reach(`${url}/v1/requests/${encodeURIComponent(requestId)}`, {
+    method: 'DELETE',
+    headers: { Authorization: `Bearer ${token}` },
+  });
+  const body: unknown = await response.json().catch(() => undefined);
+  if (!response.ok) throw refused(response.status, body);
+  return requestSchema.parse(body);
+}
+
 export interface AdminCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Behind /v1/admin. */
@@ -88,6 +106,8 @@ const advice: Readonly<Record<string, string>> = {
   token_expired: 'Make a new one with "synap token".',
   unknown_event_type: 'Event types read noun.noun.verb, such as note.creation.requested; docs/http-api.md lists them.',
   rate_limited: 'Wait a moment, or raise RATE_LIMIT_MAX.',
+  not_found: 'Take the id from the answer of "synap send", and the user who sent it.',
+  job_state_conflict: 'It has ended; GET /v1/requests/:requestId shows how.',
 };
 
 const adminAdvice: Readonly<Record<string, string>> = {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../platform/version.js';
 import { toCliError } from './cli-error.js';
 import type { CommandContext } from './commands/context.js';
+import { addCancel } from './commands/cancel.js';
 import { addDead } from './commands/dead/dead.js';
 import { addDoctor } from './commands/doctor.js';
 import { addMigrate } from './commands/migrate.js';
@@ -64,7 +65,8 @@ Examples:
 The environment is read as Synap reads it (JWT_SECRET, DATABASE_URL, PORT, …); what is not set is taken from the
 development Synap that bin/start has started. docs/cli.md has more.`,
     );
-  for (const add of [addSend, addTail, addToken, addDead, addOperations, addMigrate, addDoctor]) add(program, context);
+  for (const add of [addSend, addTail, addCancel, addToken, addDead, addOperations, addMigrate, addDoctor])
+    add(program, context);
   return program;
 }
 

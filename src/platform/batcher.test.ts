@@ -98,7 +98,7 @@ describe('a batcher', () => {
     expect(await results).toEqual([10, 20]);
   });
 
-  test('tries again after a deadlock, and gives up after five times', async () => {
+  test('tries again after a deadlock, and says unavailable after five times', async () => {
     let deadlocks = 2;
     const { batcher, finish } = gated(() => (deadlocks-- > 0 ? databaseError('40P01') : undefined));
     const result = batcher.add(1);
@@ -107,7 +107,7 @@ describe('a batcher', () => {
     deadlocks = 100;
     const hopeless = batcher.add(1).catch((error: unknown) => error);
     await finish();
-    expect(await hopeless).toMatchObject({ code: '40P01' });
+    expect(await hopeless).toMatchObject({ code: 'unavailable', retryAfterMs: 1_000 });
   });
 
   test.each([

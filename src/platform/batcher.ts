@@ -158,7 +158,7 @@ export class Batcher<Item, Result> {
       await this.#settle(batch.slice(0, middle), 0);
       return this.#settle(batch.slice(middle), 0);
     }
-    const error = isConnectionLoss(thrown) ? unavailable(thrown) : toError(thrown);
+    const error = isConnectionLoss(thrown) || isTransient(thrown) ? unavailable(thrown) : toError(thrown);
     if (batch.length === 1) first?.reject(error);
     else for (const { reject } of batch) reject(error);
   }
