@@ -3,12 +3,14 @@ import type { RoomFanout } from './fanout.js';
 import type { RealtimeIo } from './io.js';
 import { LocalFanout } from './local-fanout.js';
 import { LocalPresence, type Presence } from './presence.js';
+import type { RoomTap } from './tap.js';
+import { Taps } from './taps.js';
 
 /**
  * What lies between publishers and sockets: Redis between many processes, nothing within one. Chosen once, in the composition
  * root; every role has one, the realtime role attaches its server to it.
  */
-export interface Backplane {
+export interface Backplane extends RoomTap {
   readonly fanout: RoomFanout;
   readonly presence: Presence;
   /** Before any socket connects. */
@@ -20,11 +22,13 @@ export interface Backplane {
 }
 
 export function createLocalBackplane(): Backplane {
-  const fanout = new LocalFanout();
+  const taps = new Taps();
+  const fanout = new LocalFanout(taps);
   const presence = new LocalPresence();
   return {
     fanout,
     presence,
+    tap: (room, listener) => taps.tap(room, listener),
     attach(io) {
       fanout.attach(io);
       presence.attach(io);

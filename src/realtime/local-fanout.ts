@@ -1,6 +1,7 @@
-import type { Ephemeral } from './contract.js';
+import type { Ephemeral, WireNotification } from './contract.js';
 import { floorOf, isVolatile, toWire, type BatchResult, type RoomBatch, type RoomFanout } from './fanout.js';
 import type { RealtimeIo } from './io.js';
+import type { Taps } from './taps.js';
 
 /** A room whose top was forgotten is cold and is read from Postgres again: a bound on memory, not on what is delivered. */
 const maxRooms = 50_000;
@@ -13,7 +14,12 @@ interface Top {
 /** Single node: the order is kept in memory and frames go straight to this process' sockets. */
 export class LocalFanout implements RoomFanout {
   readonly #tops = new Map<string, Top>();
+  readonly #taps: Taps;
   #io: RealtimeIo | undefined;
+
+  constructor(taps: Taps) {
+    this.#taps = taps;
+  }
 
   /** Until a server is attached there is nobody to hear anything. */
   attach(io: RealtimeIo): void {
@@ -28,6 +34,7 @@ export class LocalFanout implements RoomFanout {
     const target = isVolatile(frame) ? this.#io?.volatile.to(room) : this.#io?.to(room);
     if (frame.event === 'progress') target?.emit('progress', frame.payload);
     else target?.emit('delta', frame.payload);
+    this.#taps.ephemeral(room, frame);
     return true;
   }
 
@@ -39,11 +46,16 @@ export class LocalFanout implements RoomFanout {
     for (const entry of batch.entries) {
       if (entry.seq <= top) continue;
       if (top === -1 || entry.seq > top + 1) return this.#gap(batch, first, top);
-      this.#io?.to(batch.room).emit('notification', toWire(entry));
+      this.#emit(batch.room, toWire(entry));
       top = entry.seq;
     }
     this.#remember(batch, top);
     return { outcome: 'published', top, fresh: top - first };
+  }
+
+  #emit(room: string, notification: WireNotification): void {
+    this.#io?.to(room).emit('notification', notification);
+    this.#taps.notification(room, notification);
   }
 
   #gap(batch: RoomBatch, first: number, top: number): BatchResult {

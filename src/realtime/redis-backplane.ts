@@ -6,9 +6,9 @@ import type { Logger } from '../platform/logger.js';
 import type { Redis } from '../platform/redis.js';
 import { AdapterFrames } from './adapter-frame.js';
 import type { Backplane } from './backplane.js';
-import type { RealtimeIo } from './io.js';
 import { RedisFanout } from './redis-fanout.js';
 import { RedisPresence } from './redis-presence.js';
+import { afterLoss, RedisTap } from './redis-tap.js';
 
 export interface RedisBackplaneDeps {
   readonly connect: (purpose: string, options?: { readonly maxRetriesPerRequest: number }) => Redis;
@@ -24,17 +24,25 @@ export function createRedisBackplane({ connect, prefix, logger, clock }: RedisBa
   // What cannot be sent soon is given up and found in Postgres later, instead of filling the memory until Redis is back.
   const publisher = connect('publisher', { maxRetriesPerRequest: 2 });
   const presence = new RedisPresence(publisher, { prefix, nodeId: newId(), clock });
+  const frames = new AdapterFrames(key);
+  const tap = new RedisTap({ connect: () => connect('tap'), frames, logger });
   let subscriber: Redis | undefined;
 
   return {
-    fanout: new RedisFanout(publisher, new AdapterFrames(key), { prefix, clock }),
+    fanout: new RedisFanout(publisher, frames, { prefix, clock }),
     presence,
+    tap: (room, listener) => tap.tap(room, listener),
     attach(io) {
       subscriber = connect('subscriber');
       const [pub, sub] = [forAdapter(publisher, logger), forAdapter(subscriber, logger)];
       io.adapter(createAdapter(pub, sub, { key, publishOnSpecificResponseChannel: true }));
       presence.attach(io);
-      askToCheckAfterLoss(io, subscriber);
+      tap.attach(subscriber);
+      // What was published while it was away is lost to this process' sockets: they compare heads.
+      afterLoss(subscriber, () => {
+        io.local.emit('check');
+        tap.check();
+      });
     },
     check: {
       name: 'realtime',
@@ -47,22 +55,11 @@ export function createRedisBackplane({ connect, prefix, logger, clock }: RedisBa
     },
     async close() {
       await presence.stop();
+      tap.close();
       subscriber?.disconnect();
       publisher.disconnect();
     },
   };
-}
-
-/** What was published while the subscriber was away is lost to this process' sockets: they compare heads. */
-function askToCheckAfterLoss(io: RealtimeIo, subscriber: Redis): void {
-  let wasAway = false;
-  subscriber.on('close', () => {
-    wasAway = true;
-  });
-  subscriber.on('ready', () => {
-    if (wasAway) io.local.emit('check');
-    wasAway = false;
-  });
 }
 
 /**
