@@ -64,6 +64,12 @@ export function createMetrics(prefix: string) {
       ['room_kind'],
       jobBuckets,
     ),
+    realtimeHealed: counter('realtime_healed_total', 'Notifications published from Postgres after a gap or a loss'),
+    realtimeRecoveries: counter(
+      'realtime_recoveries_total',
+      'Subscriptions that gave what they have: answered from the tail (hot), from Postgres (cold), or with a reset',
+      ['path'],
+    ),
     publishFailures: counter(
       'publish_failures_total',
       'Publishes that failed or found a gap and were left to the pump',

@@ -121,7 +121,7 @@ function connectTransports({ config, databaseUrl, logger, lifecycle }: NodeOptio
     const store = createPostgresStore(databaseUrl, queues.length, logger);
     return {
       backend: new BullMqBackend(store, systemClock, logger),
-      backplane: createLocalBackplane(),
+      backplane: createLocalBackplane({ clock: systemClock }),
       redis: undefined,
     };
   }

@@ -8,6 +8,7 @@ export function startRealtime(node: SynapNode): void {
     ...node,
     httpServer: http.server,
     allowedOrigins: config.http.allowedOrigins,
+    notificationsLastMs: config.retention.notificationsMs,
   });
   lifecycle.onStop('realtime', () => realtime.close());
   health.add(backplane.check);

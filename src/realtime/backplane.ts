@@ -1,8 +1,10 @@
+import type { Clock } from '../platform/clock.js';
 import type { Check } from '../platform/health.js';
 import type { RoomFanout } from './fanout.js';
 import type { RealtimeIo } from './io.js';
 import { LocalFanout } from './local-fanout.js';
 import { LocalPresence, type Presence } from './presence.js';
+import type { RecentRooms } from './recent.js';
 import type { RoomTap } from './tap.js';
 import { Taps } from './taps.js';
 
@@ -12,6 +14,7 @@ import { Taps } from './taps.js';
  */
 export interface Backplane extends RoomTap {
   readonly fanout: RoomFanout;
+  readonly recent: RecentRooms;
   readonly presence: Presence;
   /** Before any socket connects. */
   attach(io: RealtimeIo): void;
@@ -21,12 +24,13 @@ export interface Backplane extends RoomTap {
   close(): Promise<void>;
 }
 
-export function createLocalBackplane(): Backplane {
+export function createLocalBackplane({ clock }: { readonly clock: Clock }): Backplane {
   const taps = new Taps();
-  const fanout = new LocalFanout(taps);
+  const fanout = new LocalFanout(taps, clock);
   const presence = new LocalPresence();
   return {
     fanout,
+    recent: fanout,
     presence,
     tap: (room, listener) => taps.tap(room, listener),
     attach(io) {

@@ -7,7 +7,9 @@ import type { Redis } from '../platform/redis.js';
 import { AdapterFrames } from './adapter-frame.js';
 import type { Backplane } from './backplane.js';
 import { RedisFanout } from './redis-fanout.js';
+import { RedisGeneration } from './redis-generation.js';
 import { RedisPresence } from './redis-presence.js';
+import { RedisRecent } from './redis-recent.js';
 import { afterLoss, RedisTap } from './redis-tap.js';
 
 export interface RedisBackplaneDeps {
@@ -25,11 +27,13 @@ export function createRedisBackplane({ connect, prefix, logger, clock }: RedisBa
   const publisher = connect('publisher', { maxRetriesPerRequest: 2 });
   const presence = new RedisPresence(publisher, { prefix, nodeId: newId(), clock });
   const frames = new AdapterFrames(key);
+  const generation = new RedisGeneration(publisher);
   const tap = new RedisTap({ connect: () => connect('tap'), frames, logger });
   let subscriber: Redis | undefined;
 
   return {
-    fanout: new RedisFanout(publisher, frames, { prefix, clock }),
+    fanout: new RedisFanout(publisher, frames, { prefix, clock, generation }),
+    recent: new RedisRecent(publisher, frames, { prefix, clock, generation }),
     presence,
     tap: (room, listener) => tap.tap(room, listener),
     attach(io) {

@@ -8,13 +8,14 @@ import type { Backplane } from './backplane.js';
 import { authenticate, SocketError } from './handshake.js';
 import type { RealtimeIo, RealtimeSocket } from './io.js';
 import type { NotificationLog } from './postgres-log.js';
+import { RoomReader } from './room-reader.js';
 import { roomKey, userRoom } from './rooms.js';
 import { Subscriptions, type SubscriptionDeps } from './subscriptions.js';
 
 export interface RealtimeServerDeps {
   /** With its request listener already in place: Socket.IO answers its own paths before it, and only what was there. */
   readonly httpServer: HttpServer;
-  readonly backplane: Pick<Backplane, 'attach'>;
+  readonly backplane: Pick<Backplane, 'attach' | 'recent'>;
   readonly log: NotificationLog;
   readonly tokens: Tokens;
   readonly allowedOrigins: readonly string[];
@@ -22,6 +23,7 @@ export interface RealtimeServerDeps {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly maxSubscriptions?: number;
+  readonly notificationsLastMs: number;
 }
 
 export interface RealtimeServer {
@@ -51,7 +53,8 @@ export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
   backplane.attach(io);
   const admit = authenticate(deps.tokens);
   io.use((socket, next) => void admit(socket, next));
-  const subscriptionDeps: SubscriptionDeps = { ...deps, maxSubscriptions: deps.maxSubscriptions ?? 100 };
+  const reader = new RoomReader({ ...deps, recent: backplane.recent });
+  const subscriptionDeps: SubscriptionDeps = { ...deps, reader, maxSubscriptions: deps.maxSubscriptions ?? 100 };
   io.on('connection', (socket) => {
     new Subscriptions(socket, subscriptionDeps).listen();
     void socket.join(roomKey(userRoom(socket.data.identity.userId)));

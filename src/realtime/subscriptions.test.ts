@@ -54,6 +54,7 @@ describe.each(['redis', 'local'] as const)('subscriptions, %s', (mode) => {
       expect(await eve.subscribe({ room: 'request_req-shared', since: { epoch: null, seq: 0 } })).toEqual({
         ok: true,
         room: 'request_req-shared',
+        at: expect.any(String),
         epoch: null,
         seq: 0,
         recovered: true,

@@ -2,22 +2,16 @@ import { z } from 'zod';
 import type { Clock } from '../platform/clock.js';
 import { toError } from '../platform/errors.js';
 import type { Logger } from '../platform/logger.js';
-import {
-  clientEvents,
-  type Pong,
-  type Refused,
-  type RoomHead,
-  type Subscribed,
-  type WireNotification,
-} from './contract.js';
-import { toWire } from './fanout.js';
+import { clientEvents, subscribeRequest, type Pong, type Refused, type RoomHead, type Subscribed } from './contract.js';
 import { SocketError, toSocketError } from './handshake.js';
 import type { RealtimeSocket } from './io.js';
-import { pageSize, type NotificationLog, type RoomPage } from './postgres-log.js';
+import type { NotificationLog } from './postgres-log.js';
+import type { RoomReader } from './room-reader.js';
 import { isRoomKey, parseRoomKey, resolveRoom, roomKey, wireName, type Room } from './rooms.js';
 
 export interface SubscriptionDeps {
-  readonly log: Pick<NotificationLog, 'replay' | 'heads'>;
+  readonly log: Pick<NotificationLog, 'heads'>;
+  readonly reader: RoomReader;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Rooms that one socket may be in, beside its user's. */
@@ -25,10 +19,7 @@ export interface SubscriptionDeps {
 }
 
 const roomName = z.string().max(400);
-const subscribeSchema = z.object({
-  room: roomName,
-  since: z.object({ epoch: z.uuid().nullable(), seq: z.int().min(0) }).optional(),
-});
+const subscribeSchema = subscribeRequest.extend({ room: roomName });
 const unsubscribeSchema = z.object({ room: roomName });
 
 type Answer = (answer: unknown) => void;
@@ -66,23 +57,14 @@ export class Subscriptions {
     );
   }
 
-  /**
-   * Join first, read second: what is committed in between arrives live, maybe before the answer, and again in the answer. The
-   * client waits with what is live until it has the answer; the other way round it would be lost.
-   */
+  /** Join first, read second (`RoomReader`). */
   async #subscribe(message: unknown): Promise<Subscribed> {
-    const { room: name, since } = parse(subscribeSchema, message);
+    const { room: name, since, paged } = parse(subscribeSchema, message);
     const room = this.#resolve(name);
     const key = roomKey(room);
     this.#checkLimit(key);
     await this.#socket.join(key);
-    const page = await this.#deps.log.replay(
-      since === undefined
-        ? { room: key, epoch: undefined, after: Number.MAX_SAFE_INTEGER }
-        : { room: key, epoch: since.epoch ?? undefined, after: since.seq },
-    );
-    const at = new Date(this.#deps.clock.now()).toISOString();
-    return { ok: true, room: name, at, epoch: page?.epoch ?? null, seq: page?.lastSeq ?? 0, ...recover(since, page) };
+    return { ok: true, room: name, ...(await this.#deps.reader.read({ room: key, since, paged })) };
   }
 
   async #unsubscribe(message: unknown): Promise<{ ok: true; room: string }> {
@@ -130,25 +112,6 @@ export class Subscriptions {
 interface UntypedSocket {
   on(event: string, listener: (...args: unknown[]) => void): unknown;
   onAny(listener: (...args: unknown[]) => void): unknown;
-}
-
-/** All that came after `since`, if that is known to be all. */
-function recover(
-  since: RoomHead | undefined,
-  page: RoomPage | undefined,
-): Pick<Subscribed, 'recovered' | 'notifications'> {
-  const missed = since === undefined ? undefined : missedSince(since, page);
-  return { recovered: missed !== undefined, notifications: missed ?? [] };
-}
-
-function missedSince(since: RoomHead, page: RoomPage | undefined): WireNotification[] | undefined {
-  if (page === undefined) return since.epoch === null ? [] : undefined;
-  // A room that did not exist when the client looked starts at 1 in its first epoch: nothing was missed before that.
-  if (since.epoch !== null && since.epoch !== page.epoch) return undefined;
-  const { entries, lastSeq } = page;
-  const isComplete = since.seq + entries.length === lastSeq && entries.length <= pageSize;
-  const isUnbroken = entries.every((entry, index) => entry.seq === since.seq + index + 1);
-  return isComplete && isUnbroken ? entries.map(toWire) : undefined;
 }
 
 function parse<T>(schema: z.ZodType<T>, message: unknown): T {

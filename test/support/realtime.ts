@@ -37,6 +37,7 @@ export interface NodeOptions {
   readonly awaitRedis?: boolean;
   readonly clock?: Clock;
   readonly maxSubscriptions?: number;
+  readonly notificationsLastMs?: number;
 }
 
 export type RealtimeNode = Awaited<ReturnType<typeof startRealtimeNode>>;
@@ -56,13 +57,15 @@ export async function startRealtimeNode(options: NodeOptions) {
     return redis;
   };
   const backplane =
-    redisUrl === undefined ? createLocalBackplane() : createRedisBackplane({ connect, prefix, logger: silent, clock });
+    redisUrl === undefined
+      ? createLocalBackplane({ clock })
+      : createRedisBackplane({ connect, prefix, logger: silent, clock });
   const log = new NotificationLog(database);
   const metrics = createMetrics('synap_');
   const publisher = new OrderedPublisher({ log, fanout: backplane.fanout, metrics, logger: silent, clock });
   const httpServer = createServer((_request, response) => response.writeHead(404).end());
-  const { maxSubscriptions = 100 } = options;
-  const base = { httpServer, backplane, log, tokens, metrics, clock, maxSubscriptions };
+  const { maxSubscriptions = 100, notificationsLastMs = Infinity } = options;
+  const base = { httpServer, backplane, log, tokens, metrics, clock, maxSubscriptions, notificationsLastMs };
   const server = createRealtimeServer({ ...base, allowedOrigins: ['http://localhost:5173'], logger: silent });
   httpServer.listen(0, '127.0.0.1');
   await once(httpServer, 'listening');
