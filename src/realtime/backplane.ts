@@ -1,5 +1,7 @@
 import type { Clock } from '../platform/clock.js';
 import type { Check } from '../platform/health.js';
+import type { Metrics } from '../platform/metrics.js';
+import { DeliveryLatency } from './delivery-latency.js';
 import type { RoomFanout } from './fanout.js';
 import type { RealtimeIo } from './io.js';
 import { LocalFanout } from './local-fanout.js';
@@ -24,9 +26,15 @@ export interface Backplane extends RoomTap {
   close(): Promise<void>;
 }
 
-export function createLocalBackplane({ clock }: { readonly clock: Clock }): Backplane {
+export function createLocalBackplane({
+  clock,
+  metrics,
+}: {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}): Backplane {
   const taps = new Taps();
-  const fanout = new LocalFanout(taps, clock);
+  const fanout = new LocalFanout(taps, new DeliveryLatency(metrics, clock), clock);
   const presence = new LocalPresence();
   return {
     fanout,

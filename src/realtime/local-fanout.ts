@@ -9,6 +9,7 @@ import {
   type RoomBatch,
   type RoomFanout,
 } from './fanout.js';
+import type { DeliveryLatency } from './delivery-latency.js';
 import type { RealtimeIo } from './io.js';
 import { LocalTails } from './local-tails.js';
 import type { Have, Recent, RecentRooms } from './recent.js';
@@ -31,13 +32,13 @@ export class LocalFanout implements RoomFanout, RecentRooms {
   readonly #tails = new LocalTails();
   readonly #streams: StreamTexts;
   readonly #taps: Taps;
-  readonly #onFrame: (room: string, frame: () => WireNotification) => void;
+  readonly #latency: DeliveryLatency;
   #io: RealtimeIo | undefined;
 
-  constructor(taps: Taps, clock: Clock, onFrame: (room: string, frame: () => WireNotification) => void = () => {}) {
+  constructor(taps: Taps, latency: DeliveryLatency, clock: Clock) {
     this.#taps = taps;
     this.#streams = new StreamTexts(clock);
-    this.#onFrame = onFrame;
+    this.#latency = latency;
   }
 
   /** Until a server is attached there is nobody to hear anything. */
@@ -95,7 +96,7 @@ export class LocalFanout implements RoomFanout, RecentRooms {
     this.#tails.append(room, notification);
     this.#io?.to(room).emit('notification', notification);
     this.#taps.notification(room, notification);
-    this.#onFrame(room, () => notification);
+    if (this.#io?.sockets.adapter.rooms.has(room) === true) this.#latency.saw(() => notification);
   }
 
   #remember({ room, epoch }: RoomBatch, seq: number, proof: number): void {

@@ -1,7 +1,9 @@
 import { toError } from '../platform/errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { Redis } from '../platform/redis.js';
-import type { AdapterFrames } from './adapter-frame.js';
+import type { AdapterFrames, Heard } from './adapter-frame.js';
+import type { DeliveryLatency } from './delivery-latency.js';
+import type { RealtimeIo } from './io.js';
 import type { RoomTap, TapListener } from './tap.js';
 import { Taps } from './taps.js';
 
@@ -9,6 +11,7 @@ export interface RedisTapDeps {
   /** A connection that does nothing but listen. */
   readonly connect: () => Redis;
   readonly frames: AdapterFrames;
+  readonly latency: DeliveryLatency;
   readonly logger: Logger;
 }
 
@@ -22,7 +25,7 @@ export class RedisTap implements RoomTap {
   readonly #taps = new Taps();
   /** Where the adapter's connection is not to be had. */
   #own: Redis | undefined;
-  #isAttached = false;
+  #io: RealtimeIo | undefined;
   #isClosed = false;
 
   constructor(deps: RedisTapDeps) {
@@ -30,8 +33,8 @@ export class RedisTap implements RoomTap {
   }
 
   /** @param subscriber the adapter's connection, after the adapter listens to it: its sockets come first. */
-  attach(subscriber: Redis): void {
-    this.#isAttached = true;
+  attach(subscriber: Redis, io: RealtimeIo): void {
+    this.#io = io;
     subscriber.on('pmessageBuffer', (_pattern: unknown, channel: Buffer, frame: Buffer) =>
       this.#onFrame(channel, frame),
     );
@@ -43,7 +46,7 @@ export class RedisTap implements RoomTap {
   tap(room: string, listener: TapListener): () => void {
     const isFirst = !this.#taps.has(room);
     const end = this.#taps.tap(room, listener);
-    if (isFirst && !this.#isAttached) this.#subscribe(room);
+    if (isFirst && this.#io === undefined) this.#subscribe(room);
     return () => {
       end();
       if (!this.#taps.has(room)) this.#unsubscribe(room);
@@ -60,9 +63,18 @@ export class RedisTap implements RoomTap {
   }
 
   #onFrame(channel: Buffer, frame: Buffer): void {
-    const room = this.#deps.frames.roomOf(channel);
-    if (room === undefined || !this.#taps.has(room)) return;
-    const heard = this.#deps.frames.read(frame);
+    const { frames, latency } = this.#deps;
+    const room = frames.roomOf(channel);
+    if (room === undefined) return;
+    if (this.#taps.has(room)) this.#tell(room, frames.read(frame));
+    if (this.#io?.sockets.adapter.rooms.has(room) !== true) return;
+    latency.saw(() => {
+      const heard = frames.read(frame);
+      return heard?.event === 'notification' ? heard.payload : undefined;
+    });
+  }
+
+  #tell(room: string, heard: Heard | undefined): void {
     if (heard?.event === 'notification') this.#taps.notification(room, heard.payload);
     else if (heard !== undefined) this.#taps.ephemeral(room, heard);
   }

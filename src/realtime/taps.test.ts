@@ -7,6 +7,7 @@ import { connectClient, silent, startRealtimeNode, userNames, type RealtimeNode 
 import { createRedisPrefix, redisUrl, startRedis } from '../../test/support/redis.js';
 import { Collected, eventually } from '../../test/support/signals.js';
 import { systemClock } from '../platform/clock.js';
+import { createMetrics } from '../platform/metrics.js';
 import { connectRedis } from '../platform/redis.js';
 import type { Backplane } from './backplane.js';
 import type { Ephemeral, WireNotification } from './contract.js';
@@ -105,6 +106,7 @@ test('in a process without sockets a tap subscribes to its room alone, is told t
   const backplane = createRedisBackplane({
     connect: (purpose, options) => connectRedis(redis.url, purpose, silent, options),
     prefix,
+    metrics: createMetrics('synap_'),
     logger: silent,
     clock: systemClock,
   });

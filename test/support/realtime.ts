@@ -32,6 +32,8 @@ export interface NodeOptions {
   readonly databaseUrl: string;
   /** Absent: single node. */
   readonly redisUrl?: string | undefined;
+  /** Another way to the same Redis, for the connection that listens. */
+  readonly subscriberUrl?: string;
   readonly prefix?: string;
   /** False: do not wait until Redis is connected. */
   readonly awaitRedis?: boolean;
@@ -51,17 +53,18 @@ export async function startRealtimeNode(options: NodeOptions) {
     silent,
   );
   const redises: Redis[] = [];
+  const metrics = createMetrics('synap_');
   const connect = (purpose: string, more?: { maxRetriesPerRequest: number }) => {
-    const redis = connectRedis(redisUrl ?? '', purpose, silent, more);
+    const way = (purpose === 'subscriber' && options.subscriberUrl) || redisUrl;
+    const redis = connectRedis(way ?? '', purpose, silent, more);
     redises.push(redis);
     return redis;
   };
   const backplane =
     redisUrl === undefined
-      ? createLocalBackplane({ clock })
-      : createRedisBackplane({ connect, prefix, logger: silent, clock });
+      ? createLocalBackplane({ clock, metrics })
+      : createRedisBackplane({ connect, prefix, metrics, logger: silent, clock });
   const log = new NotificationLog(database);
-  const metrics = createMetrics('synap_');
   const publisher = new OrderedPublisher({ log, fanout: backplane.fanout, metrics, logger: silent, clock });
   const httpServer = createServer((_request, response) => response.writeHead(404).end());
   const { maxSubscriptions = 100, notificationsLastMs = Infinity } = options;
