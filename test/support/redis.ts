@@ -18,7 +18,7 @@ export function createRedisPrefix(): string {
 
 /** A Redis for this test file alone; see `spawnRedis`. */
 export async function startRedis(
-  options: { readonly port?: number; readonly dump?: string } = {},
+  options: { readonly port?: number; readonly dump?: string; readonly busPort?: number } = {},
 ): Promise<RedisServer> {
   const server = await spawnRedis(options);
   watchChild(server.child, `Redis on port ${server.port}`);
