@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { silent } from '../../test/support/realtime.js';
 import { ageLife, createRedisPrefix, startRedis, type RedisServer } from '../../test/support/redis.js';
 import { within } from '../../test/support/signals.js';
