@@ -73,7 +73,6 @@ export class LocalFanout implements RoomFanout, RecentRooms {
     const known = this.#tops.get(batch.room);
     const remembered = known?.epoch === batch.epoch ? known.seq : -1;
     const first = Math.max(remembered, floorOf(batch) ?? -1);
-    if (first > remembered) this.#tails.cut(batch.room);
     const proof = remembered === -1 ? (batch.asOf?.head ?? 0) : (known?.proof ?? 0);
     let top = first;
     for (const entry of batch.entries) {

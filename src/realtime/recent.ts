@@ -9,6 +9,8 @@ export interface Recent {
    * live to whoever joined before the read.
    */
   readonly tail: { readonly top: number; readonly notifications: readonly WireNotification[] } | undefined;
+  /** Where the tail is not believed: from what Postgres has, read after this, whoever comes next may believe it. */
+  readonly prove?: ((head: number) => void) | undefined;
   /** The texts that are being written, from offset 0. */
   readonly streams: readonly WireDelta[];
 }

@@ -91,6 +91,27 @@ describe('a tail that may be behind what was published is not believed', () => {
     expect(await read(1)).toBeUndefined();
   });
 
+  test('until Postgres was asked after it was seen: then it is, as soon as it has come up to that', async () => {
+    await redis.flushall();
+    await fanout.publish([batch(1, 1)]);
+    const seen = await recent.read(room, { epoch, seq: 1 });
+    seen?.prove?.(3);
+    expect(await read(1)).toBeUndefined();
+    await fanout.publish([batch(2, 4)]);
+    expect(await read(1)).toEqual({ top: 4, seqs: [2, 3, 4] });
+    expect((await recent.read(room, { epoch, seq: 1 }))?.prove).toBeUndefined();
+  });
+
+  test('what Postgres said proves nothing for a room that has begun again since', async () => {
+    await redis.flushall();
+    await fanout.publish([batch(1, 3)]);
+    const seen = await recent.read(room, { epoch, seq: 1 });
+    await redis.flushall();
+    await fanout.publish([batch(1, 3)]);
+    seen?.prove?.(3);
+    expect(await read(1)).toBeUndefined();
+  });
+
   test('a pump that has not come up to what Postgres had', async () => {
     await fanout.publish([batch(6, 7, { floor: 5, head: 8 })]);
     expect(await read(6)).toBeUndefined();

@@ -4,9 +4,10 @@ import type { AdapterFrames } from './adapter-frame.js';
 import { atMost } from './at-most.js';
 import type { WireDelta } from './contract.js';
 import type { Have, Recent, RecentRooms } from './recent.js';
+import { trust } from './publish-script.js';
 import { RedisCalls, type Reply, type RoomCommand } from './redis-calls.js';
 import type { RedisGeneration } from './redis-generation.js';
-import { lifeScript, resumeScript } from './resume-script.js';
+import { lifeScript, proveScript, resumeScript } from './resume-script.js';
 import { RoomKeys } from './room-keys.js';
 import { parseRoomKey, wireName } from './rooms.js';
 
@@ -15,7 +16,7 @@ const answerMs = 500;
 /** A life that nobody has asked for so long counts as a new one, which only makes reads cold. */
 const lifeMs = 86_400_000;
 /** Longer than what publishers know may be old and than clocks of machines differ, together (`freshMs` of the publish script). */
-const unsureSeconds = 60;
+const unsureMicroseconds = 60_000_000;
 
 interface Waiting {
   readonly room: string;
@@ -37,7 +38,9 @@ interface Waiting {
  * - if it began a minute after this life of Redis did: an earlier life that ended by FLUSHALL ended before that. The life is asked
  *   after the room, so a flush between the two is seen;
  * - if it has come up to what Postgres had when it began (`proof`).
- * Whatever is not sure is read from Postgres.
+ * A room that fails the second or third condition is believed after a reader has seen its key, then asked Postgres, and written what
+ * that said as its `proof`: all earlier lives had ended by then.
+ * Whatever is not sure is read from Postgres. (In a cluster, a FLUSHALL of one node alone is not seen in its first minute.)
  */
 export class RedisRecent implements RecentRooms {
   readonly #redis: Redis;
@@ -60,6 +63,7 @@ export class RedisRecent implements RecentRooms {
     this.#calls = new RedisCalls(redis, answerMs, options.clock);
     this.#clock = options.clock;
     redis.defineCommand('synapResume', { lua: resumeScript, numberOfKeys: 3 });
+    redis.defineCommand('synapProve', { lua: proveScript, numberOfKeys: 1 });
     redis.defineCommand('synapLife', { lua: lifeScript, numberOfKeys: 1 });
   }
 
@@ -88,8 +92,9 @@ export class RedisRecent implements RecentRooms {
     ]);
     const [error, since] = replies.at(-1) ?? [new Error('no answer'), 0];
     const isSame = error === null && (await this.#current()) === before;
-    const sureFrom = isSame ? Number(since) + unsureSeconds : Infinity;
-    return waiting.map((one, index) => this.#toRecent(one, replies[index], sureFrom));
+    if (!isSame) return [];
+    const sureFrom = Number(since) * 1_000_000 + unsureMicroseconds;
+    return waiting.map((one, index) => this.#toRecent(one, replies[index], { sureFrom, generation: before }));
   }
 
   async #current(): Promise<string> {
@@ -104,12 +109,20 @@ export class RedisRecent implements RecentRooms {
     return { room, command: ['synapResumeBuffer', ...keys, this.#keys.streams(room), have?.seq ?? -1] };
   }
 
-  #toRecent({ room }: Waiting, reply: Reply | undefined, sureFrom: number): Recent | undefined {
+  #toRecent(one: Waiting, reply: Reply | undefined, redis: RedisNow): Recent | undefined {
     if (reply === undefined || reply[0] !== null) return undefined;
-    const [top, born, proof, isAll, frames, streams] = reply[1] as Resumed;
-    const isSure = isAll === 1 && born > sureFrom && top >= proof;
-    const notifications = isSure ? this.#readFrames(frames) : undefined;
-    return { tail: notifications && { top, notifications }, streams: toDeltas(room, streams) };
+    const [top, born, proof, trusted, isAll, frames, streams] = reply[1] as Resumed;
+    const isTrusted = trusted === trust.proven || (trusted === trust.inOldRedis && born > redis.sureFrom);
+    const notifications = isTrusted && isAll === 1 && top >= proof ? this.#readFrames(frames) : undefined;
+    const prove =
+      isTrusted || top === -1 ? undefined : (head: number) => this.#prove(one, redis.generation, born, head);
+    return { tail: notifications && { top, notifications }, prove, streams: toDeltas(one.room, streams) };
+  }
+
+  /** Not waited for: if it fails, the next reader asks Postgres too. */
+  #prove({ room, have }: Waiting, generation: string, born: number, head: number): void {
+    const command = ['synapProve', this.#keys.top(room, have?.epoch ?? '', generation), born, head];
+    this.#calls.send([{ room, command }]).catch(() => undefined);
   }
 
   #readFrames(frames: readonly Buffer[]) {
@@ -119,10 +132,17 @@ export class RedisRecent implements RecentRooms {
   }
 }
 
+interface RedisNow {
+  /** Rooms that began later did so in a Redis that was no longer new; in microseconds of its clock. */
+  readonly sureFrom: number;
+  readonly generation: string;
+}
+
 type Resumed = readonly [
   top: number,
   born: number,
   proof: number,
+  trusted: number,
   isAll: number,
   frames: readonly Buffer[],
   streams: readonly Buffer[],

@@ -1,3 +1,4 @@
+import { trust } from './publish-script.js';
 import type { StreamBounds } from './stream-texts.js';
 
 /**
@@ -5,16 +6,16 @@ import type { StreamBounds } from './stream-texts.js';
  *
  * KEYS     1 top, 2 tail, 3 streams
  * ARGV     the seq that the reader has, or -1 to read streams alone
- * Returns  {top or -1, born, proof, 1 where the tail has all that comes after the seq else 0, frames, streams: event id, attempt and
+ * Returns  {top or -1, born, proof, trust, 1 where the tail has all that comes after the seq else 0, frames, streams: event id, attempt and
  *          text in turns}
  */
 export const resumeScript = `
 local since = tonumber(ARGV[1])
-local top, born, proof, isAll, frames = -1, 0, 0, 0, {}
+local top, born, proof, trust, isAll, frames = -1, 0, 0, 0, 0, {}
 local known = since >= 0 and redis.call('GET', KEYS[1])
 if known then
-  local a, b, c = string.match(known, '^(%d+) (%d+) (%d+)')
-  top, born, proof = tonumber(a), tonumber(b), tonumber(c)
+  local a, b, c, d = string.match(known, '^(%d+) (%d+) (%d+) (%d+)')
+  top, born, proof, trust = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
   local missing = top - since
   if missing == 0 then
     isAll = 1
@@ -34,7 +35,7 @@ for i = 1, #index, 2 do
     streams[#streams + 1] = text
   end
 end
-return {top, born, proof, isAll, frames, streams}
+return {top, born, proof, trust, isAll, frames, streams}
 `;
 
 /**
@@ -50,6 +51,21 @@ if not since then
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return tonumber(since)
+`;
+
+/**
+ * What Postgres had when it was asked after the room was seen: all that an earlier life of the room can have published. From there
+ * on the room is believed, if it is still the one that was seen.
+ *
+ * KEYS[1]  top   ARGV  1 born, 2 head in Postgres
+ */
+export const proveScript = `
+local known = redis.call('GET', KEYS[1])
+if not known then return 0 end
+local top, born, bytes = string.match(known, '^(%d+) (%d+) %d+ %d+ (%d+)$')
+if born ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], top .. ' ' .. born .. ' ' .. ARGV[2] .. ' ${trust.proven} ' .. bytes, 'KEEPTTL')
+return 1
 `;
 
 /**

@@ -6,7 +6,7 @@ export class RoomKeys {
     this.#prefix = prefix;
   }
 
-  /** `<top> <born> <proof> <bytes of the tail>`, see `publishScript`. */
+  /** `<top> <born> <proof> <trust> <bytes of the tail>`, see `publishScript`. */
   top(room: string, epoch: string, generation: string): string {
     return `${this.#prefix}:room:{${room}}:${generation}:${epoch}:top`;
   }

@@ -26,8 +26,9 @@ afterAll(async () => {
 const newUser = userNames('reader');
 
 describe.each(['redis', 'local'] as const)('coming back, %s', (mode) => {
+  let prefix: string;
   beforeEach(async () => {
-    const prefix = createRedisPrefix();
+    prefix = createRedisPrefix();
     if (mode === 'redis') await ageLife(redis, prefix);
     await stage.start(mode, { prefix, notificationsLastMs: 30 * day });
   });
@@ -138,6 +139,17 @@ describe.each(['redis', 'local'] as const)('coming back, %s', (mode) => {
       await stage.node.log.append({ type: 't', status: 'success', data: {}, userId });
       const answer = await ask(userId, { epoch: first!.epoch, seq: 3 });
       expect(answer).toMatchObject({ path: 'cold', recovered: true, seq: 3, notifications: [] });
+    });
+
+    test('the first who comes after Redis was flushed is answered by Postgres, and the next ones by the tail', async () => {
+      const userId = newUser();
+      const [first] = await say(userId, 3);
+      if (mode === 'redis') await redis.del(await redis.keys(`${prefix}:*`));
+      await say(userId, 1);
+      const since = { epoch: first!.epoch, seq: 3 };
+      const answers = [await ask(userId, since), await ask(userId, since)];
+      expect(answers.map(seqsOf)).toEqual([[4], [4]]);
+      expect(answers.map(({ path }) => path)).toEqual(mode === 'redis' ? ['cold', 'hot'] : ['hot', 'hot']);
     });
 
     test('while notifications keep coming, each answer and what comes live leave no gap', async () => {

@@ -58,9 +58,13 @@ export class RoomReader {
       const [page, { streams } = nothing] = await Promise.all([this.#page(room, since), known]);
       return this.#cold({ at, ...withStreams(streams) }, since, page, paged);
     }
-    const { tail, streams } = (await known) ?? nothing;
+    const { tail, prove, streams } = (await known) ?? nothing;
     const base = { at, ...withStreams(streams) };
-    if (tail === undefined) return this.#cold(base, since, await this.#page(room, since), paged);
+    if (tail === undefined) {
+      const page = await this.#page(room, since);
+      if (page?.epoch === have.epoch) prove?.(page.lastSeq);
+      return this.#cold(base, since, page, paged);
+    }
     metrics.realtimeRecoveries.inc({ path: 'hot' });
     return { ...base, epoch: have.epoch, seq: tail.top, recovered: true, notifications: [...tail.notifications] };
   }

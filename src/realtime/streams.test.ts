@@ -93,11 +93,15 @@ describe.each(['redis', 'local'] as const)('streamed text, %s', (mode) => {
     expect(await texts()).toEqual(['2 again']);
   });
 
-  test('a text whose beginning is unknown is not kept', async () => {
+  test('a text whose beginning is unknown is not kept, and takes no place', async () => {
     write(4, 'two ');
     write(3, 'x', { attempt: 2 });
-    await arrived(2);
+    for (let n = 0; n < 20; n++) write(1, 'late', { eventId: newId() });
+    await arrived(22);
     expect(await texts()).toEqual([]);
+    write(0, 'new', { eventId: newId() });
+    await arrived(23);
+    expect(await texts()).toEqual(['1 new']);
   });
 
   test('the notification that ends the event takes the text away, one that does not leaves it', async () => {
