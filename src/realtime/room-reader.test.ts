@@ -200,7 +200,10 @@ describe.each(['redis', 'local'] as const)('coming back, %s', (mode) => {
       const userId = newUser();
       const [first] = await say(userId, 2);
       await database.pool.query('DELETE FROM notifications WHERE id = $1', [first?.notification.id]);
-      expect(await ask(userId, { epoch: null, seq: 0 })).toMatchObject({ recovered: false, reset: 'too_old' });
+      for (const paged of [false, true]) {
+        const answer = await ask(userId, { epoch: null, seq: 0 }, paged);
+        expect(answer).toMatchObject({ recovered: false, reset: 'too_old', notifications: [] });
+      }
     });
 
     test('says that all of it is not there any more, the last one included', async () => {
