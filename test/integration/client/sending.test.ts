@@ -42,12 +42,14 @@ function connect(userId: string, more: Partial<SynapClientOptions> = {}): SynapC
 }
 
 const note = (title: string) => ({ type: 'note.creation.requested', data: { title, content: 'x' } });
-const titles = async (userId: string) =>
-  (
-    await database.pool.query<{ title: string }>('SELECT title FROM notes WHERE "userId" = $1 ORDER BY "createdAt"', [
-      userId,
-    ])
-  ).rows.map(({ title }) => title);
+/** As they were accepted. */
+const titles = async (userId: string) => {
+  const { rows } = await database.pool.query<{ title: string }>(
+    `SELECT data->>'title' AS title FROM events WHERE "userId" = $1 AND type = 'note.creation.requested' ORDER BY timestamp, id`,
+    [userId],
+  );
+  return rows.map(({ title }) => title);
+};
 
 test('an event is sent, and its request goes its way to the end', async () => {
   const user = newUser();
