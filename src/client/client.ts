@@ -3,7 +3,8 @@ import { Connection } from './connection.js';
 import { Credentials } from './credentials.js';
 import { deviceOf } from './device.js';
 import { Value } from './emitter.js';
-import { createEnvironment, randomId, type Environment } from './environment.js';
+import { createEnvironment, type Environment } from './environment.js';
+import { randomId } from './random-id.js';
 import { closedError, SynapClientError } from './errors.js';
 import { Events } from './events.js';
 import { Http } from './http.js';
@@ -15,7 +16,9 @@ import { RecentIds } from './recent-ids.js';
 import { Requests } from './requests.js';
 import { Room } from './room.js';
 import { socketSessions, type Io } from './socket-session.js';
-import { only } from './transports.js';
+import { SharedLink } from './shared-link.js';
+import { streamSessions } from './stream-session.js';
+import { chooseTransports } from './transports.js';
 import type {
   ClientEvents,
   ConnectionState,
@@ -46,9 +49,15 @@ export function createClient(
   const base = baseOf(options.url, environment);
   const credentials = new Credentials(options.token);
   const device = deviceOf(options.device, environment.storage);
-  const transports = only(socketSessions(io, { base, device }, environment));
-  const open: OpenLink = (listener) =>
+  const sockets = socketSessions(io, { base, device }, environment);
+  const transports = chooseTransports(options.transport, sockets, streamSessions(base, environment));
+  const own: OpenLink = (listener) =>
     new Connection({ transports, credentials, environment, reconnect: options.reconnect ?? {} }, listener);
+  const tabs = (options.shared ?? environment.isBrowser) ? environment.tabs() : undefined;
+  const open: OpenLink =
+    tabs === undefined
+      ? own
+      : (listener) => new SharedLink({ tabs, base, credentials, environment, open: own }, listener);
   return new Client({ base, credentials, environment, open, acknowledges: options.acknowledge ?? true });
 }
 

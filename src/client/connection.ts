@@ -131,6 +131,7 @@ export class Connection implements Link {
       onNotifications: current((notifications) => listener.onNotifications(notifications)),
       onProgress: current((progress) => listener.onProgress(progress)),
       onDelta: current((delta) => listener.onDelta(delta)),
+      onPong: current((pong) => listener.onPong(pong)),
       onCheck: current(() => this.#ping()),
       onClosing: current((closing) => this.#closing(closing)),
       onEnd: current((end) => this.#ended(end)),

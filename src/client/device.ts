@@ -1,4 +1,5 @@
-import { randomId, type ClientStorage } from './environment.js';
+import type { ClientStorage } from './environment.js';
+import { randomId } from './random-id.js';
 
 const key = 'synap.device';
 

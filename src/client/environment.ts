@@ -1,3 +1,4 @@
+import { createTabs, type Tabs } from './tabs.js';
 import type { SynapClientOptions } from './types.js';
 
 export type ClientStorage = NonNullable<SynapClientOptions['storage']>;
@@ -15,6 +16,8 @@ export interface Environment {
   readonly fetch: typeof fetch;
   readonly storage: ClientStorage;
   readonly isBrowser: boolean;
+  /** Undefined where tabs cannot share a connection. */
+  tabs(): Tabs | undefined;
   isOnline(): boolean;
   /** @returns what ends it */
   onWake(listener: (wake: Wake) => void): () => void;
@@ -42,6 +45,7 @@ export function createEnvironment(storage?: ClientStorage): Environment {
     fetch: (...args) => globalThis.fetch(...args),
     storage: storage ?? (isBrowser ? storageOf(page) : memoryStorage()),
     isBrowser,
+    tabs: createTabs,
     isOnline: () => page.navigator?.onLine !== false,
     onWake: (listener) => listenToPage(page, listener),
   };
@@ -79,10 +83,4 @@ function memoryStorage(): ClientStorage {
     setItem: (key, value) => void items.set(key, value),
     removeItem: (key) => void items.delete(key),
   };
-}
-
-/** `crypto.randomUUID` is missing on pages that came over plain http. */
-export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -23,6 +23,7 @@ const acknowledgeMs = 1_000;
 const retryMs = 2_000;
 /** A text with a hole is asked for again, but not with each piece that comes behind the hole. */
 const healMs = 1_000;
+const longestHealMs = 30_000;
 const nowhere: RoomHead = { epoch: null, seq: 0 };
 const temporary: readonly unknown[] = ['unavailable', 'rate_limited', 'draining'];
 
@@ -35,6 +36,9 @@ export class Room {
   readonly #audience: Audience;
   readonly #ready = Promise.withResolvers<RoomHead>();
   #isWanted = false;
+  /** Whether the server gives the text so far, and how often in vain. */
+  #givesTexts = false;
+  #heals = 0;
   #isJoining = false;
   #hasLeft = false;
   /** The last that was given to listeners, and the last that the server was told of. */
@@ -138,6 +142,7 @@ export class Room {
     this.#audience.answered({ epoch, seq }, outcome.reset === 'first' ? undefined : outcome.reset);
     this.#apply(outcome);
     // Behind the notifications: what they have ended is not shown again.
+    this.#givesTexts = answer.streams !== undefined;
     if (answer.hasMore !== true) this.#show(this.#deltas.joined(answer.streams ?? []));
     this.#acknowledged = undefined;
     this.#acknowledgeSoon();
@@ -157,7 +162,15 @@ export class Room {
 
   #show({ texts, hasGap }: DeltaOutcome): void {
     for (const text of texts) this.#audience.each(({ onText }) => onText?.(text));
-    if (hasGap) this.#later('heal', healMs, () => this.join());
+    if (texts.length > 0) this.#heals = 0;
+    if (hasGap && this.#givesTexts) this.#heal();
+  }
+
+  #heal(): void {
+    this.#later('heal', Math.min(longestHealMs, healMs * 2 ** this.#heals), () => {
+      this.#heals += 1;
+      this.join();
+    });
   }
 
   #acknowledgeSoon(): void {

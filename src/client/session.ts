@@ -42,7 +42,7 @@ export interface SessionEnd {
   readonly message: string;
 }
 
-export interface SessionListener extends Omit<FrameListener, 'onPong'> {
+export interface SessionListener extends FrameListener {
   onOpen(): void;
   onReady(ready: Ready): void;
   onCheck(): void;
