@@ -90,7 +90,7 @@ export class SharedLink implements Link {
     };
     tabs.lock(this.#lockOf(tabs.id), {}, hold).catch(() => alive.resolve());
     await alive.promise;
-    if (!this.#closing.signal.aborted) this.#follow();
+    this.#follow();
   }
 
   get #key(): string {
@@ -102,6 +102,7 @@ export class SharedLink implements Link {
   }
 
   #follow(): void {
+    if (this.#closing.signal.aborted) return;
     const follower: Follower = new Follower(
       {
         id: this.#deps.tabs.id,

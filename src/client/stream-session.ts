@@ -29,6 +29,13 @@ class StreamSession implements Session {
   readonly #streams = new Map<string, RoomStream>();
   /** What a stream said of what is not to be had any more: the answer to the room's next subscription. */
   readonly #resets = new Map<string, RoomHead & { readonly reason: ResetReason }>();
+  readonly #answers: { readonly [Name in keyof Calls]: (message: Calls[Name][0]) => Promise<Calls[Name][1]> } = {
+    subscribe: (request) => this.#subscribe(request),
+    // The token of a stream is the one that it was opened with.
+    authenticate: () => Promise.reject(new ConnectionLost()),
+    // The server compares by itself where there is a stream.
+    ping: () => Promise.resolve({ type: 'pong', timestamp: this.#now(), heads: {} }),
+  };
   readonly #cancels: (() => void)[];
   #hasEnded = false;
 
@@ -40,13 +47,8 @@ class StreamSession implements Session {
     void this.#open();
   }
 
-  readonly call: Call = <Name extends keyof Calls>(name: Name, message: Calls[Name][0]): Promise<Calls[Name][1]> => {
-    if (this.#hasEnded || name === 'authenticate') return Promise.reject(new ConnectionLost());
-    if (name === 'subscribe') return this.#subscribe(message as Calls['subscribe'][0]) as Promise<Calls[Name][1]>;
-    // The server compares by itself where there is a stream.
-    const timestamp = new Date(this.#place.environment.now()).toISOString();
-    return Promise.resolve({ type: 'pong', timestamp, heads: {} } as Calls[Name][1]);
-  };
+  readonly call: Call = (name, message) =>
+    this.#hasEnded ? Promise.reject(new ConnectionLost()) : this.#answers[name](message);
 
   readonly tell: Tell = (name, message) => {
     if (name === 'unsubscribe') this.#leave(message.room);
@@ -102,15 +104,17 @@ class StreamSession implements Session {
   }
 
   #answer(room: string, { epoch, seq }: RoomHead, more: Partial<Subscribed>): Subscribed {
-    const at = new Date(this.#place.environment.now()).toISOString();
-    return { ...{ ok: true, room, at, epoch, seq, recovered: false, notifications: [] }, ...more };
+    return { ...{ ok: true, room, at: this.#now(), epoch, seq, recovered: false, notifications: [] }, ...more };
   }
 
   /** The room finds itself behind, subscribes again, and is answered with the reset. */
   #reset(room: string, reset: RoomHead & { readonly reason: ResetReason }): void {
     this.#resets.set(room, reset);
-    const timestamp = new Date(this.#place.environment.now()).toISOString();
-    this.#listener.onPong({ type: 'pong', timestamp, heads: { [room]: reset } });
+    this.#listener.onPong({ type: 'pong', timestamp: this.#now(), heads: { [room]: reset } });
+  }
+
+  #now(): string {
+    return new Date(this.#place.environment.now()).toISOString();
   }
 
   #leave(room: string): void {

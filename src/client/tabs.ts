@@ -48,7 +48,7 @@ interface Platform {
     readonly locks?: { request(name: string, options: LockOptions, hold: () => Promise<void>): Promise<void> };
   };
   readonly BroadcastChannel?: new (name: string) => {
-    onmessage: ((event: { readonly data: TabMessage }) => void) | null;
+    addEventListener(type: 'message', listener: (event: { readonly data: TabMessage }) => void): void;
     postMessage(message: TabMessage): void;
     close(): void;
   };
@@ -66,9 +66,10 @@ export function createTabs(): Tabs | undefined {
     channel(name, onMessage) {
       const channel = new BroadcastChannel(name);
       let isOpen = true;
-      channel.onmessage = ({ data }) => onMessage(data);
+      const send = channel.postMessage.bind(channel);
+      channel.addEventListener('message', ({ data }) => onMessage(data));
       return {
-        post: (message) => isOpen && channel.postMessage({ ...message, from: id }),
+        post: (message) => isOpen && send({ ...message, from: id }),
         close() {
           isOpen = false;
           channel.close();
