@@ -40,7 +40,7 @@ export class Audience {
     for (const listener of this.#listeners) {
       if (listener.startsNow) listener.position = head;
       listener.startsNow = false;
-      const reason = listener.isNew ? 'first' : reset;
+      const reason = reset ?? (listener.isNew ? 'first' : undefined);
       listener.isNew = false;
       if (reason !== undefined) this.#call(() => listener.hears.onReset?.(reason));
     }

@@ -79,9 +79,8 @@ class StreamSession implements Session {
   }
 
   async #subscribe({ room, since }: Calls['subscribe'][0]): Promise<Subscribed | Refused> {
-    const reset = this.#resets.get(room);
-    this.#resets.delete(room);
-    if (reset !== undefined && this.#streams.has(room)) return this.#answer(room, reset, { reset: reset.reason });
+    const known = this.#streams.has(room) ? this.#takeReset(room) : undefined;
+    if (known !== undefined) return known;
     this.#leave(room);
     if (this.#streams.size >= maxStreams)
       return { ok: false, code: 'unavailable', message: `${maxStreams} streams are open already.` };
@@ -99,8 +98,16 @@ class StreamSession implements Session {
         this.#end({ code: ready.code, message: ready.message });
       return ready;
     }
+    const reset = this.#takeReset(room);
+    if (reset !== undefined) return reset;
     // What was missed comes as if it were live; only who began now begins at the head.
     return this.#answer(room, since ?? ready, { recovered: since !== undefined });
+  }
+
+  #takeReset(room: string): Subscribed | undefined {
+    const reset = this.#resets.get(room);
+    this.#resets.delete(room);
+    return reset && this.#answer(room, reset, { reset: reset.reason });
   }
 
   #answer(room: string, { epoch, seq }: RoomHead, more: Partial<Subscribed>): Subscribed {
@@ -118,6 +125,7 @@ class StreamSession implements Session {
   }
 
   #leave(room: string): void {
+    this.#resets.delete(room);
     const stream = this.#streams.get(room);
     this.#streams.delete(room);
     stream?.close();
