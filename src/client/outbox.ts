@@ -24,7 +24,7 @@ export interface OutboxDeps {
   readonly onError: (thrown: unknown) => void;
 }
 
-const backoff = { attempts: Number.MAX_SAFE_INTEGER, delayMs: 1_000, maxDelayMs: 30_000, slowRetryMs: 30_000 };
+const backoff = { attempts: 1e9, delayMs: 1_000, maxDelayMs: 30_000, slowRetryMs: 30_000 };
 /** Posts events in the order in which they were sent, one at a time, each until it is answered. */
 export class Outbox {
   readonly #deps: OutboxDeps;

@@ -1,4 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { io } from 'socket.io-client';
+import { createClient } from '../../../src/client/client.js';
+import { createEnvironment } from '../../../src/client/environment.js';
 import { createSynapClient } from '../../../src/client/index.js';
 import type { SynapClient } from '../../../src/client/types.js';
 import type { WireNotification } from '../../../src/realtime/contract.js';
@@ -39,8 +42,8 @@ function connect(userId: string): SynapClient {
 
 function state(client: SynapClient, wanted: string): Promise<unknown> {
   const states = new Collected<string>();
-  states.add(client.state.get());
   client.on('state', states.add);
+  states.add(client.state.get());
   return states.first((is) => is === wanted, `the state ${wanted}`);
 }
 
@@ -100,5 +103,50 @@ describe('a room over interruptions', () => {
   test('another user’s room is refused', async () => {
     const client = connect(newUser());
     await expect(client.subscribe('user_someone-else').ready).rejects.toMatchObject({ code: 'forbidden' });
+  });
+});
+
+describe('a connection that ends in other ways', () => {
+  test('one that dies without a word is noticed by the ping that nobody answers', async () => {
+    const user = newUser();
+    const environment = createEnvironment();
+    // Time passes faster: half a minute in one second and a half.
+    const hurried = {
+      ...environment,
+      after: (delayMs: number, run: () => void) => environment.after(delayMs / 20, run),
+    };
+    const token = () => tokens.mint(user, { expiresInSeconds: 600 });
+    const client = createClient(io, { url: proxy.url, token }, hurried);
+    clients.push(client);
+    const heard = new Collected<WireNotification>();
+    await client.subscribe(`user_${user}`, { onNotification: heard.add }).ready;
+    proxy.forget();
+    await stage.say(user, 1);
+    await heard.count(1, 'notification');
+    await stage.say(user, 2);
+    await heard.count(2, 'notifications');
+    expect(numbers(heard.items)).toEqual([1, 2]);
+  });
+
+  test('a token that ends is replaced by the provider’s next, and nothing is missed', async () => {
+    const user = newUser();
+    let given = 0;
+    const token = () => tokens.mint(user, { expiresInSeconds: (given += 1) === 1 ? 2 : 600 });
+    const client = createSynapClient({ url: proxy.url, token });
+    clients.push(client);
+    const states: string[] = [];
+    client.on('state', (is) => states.push(is));
+    const heard = new Collected<WireNotification>();
+    await client.subscribe(`user_${user}`, { onNotification: heard.add }).ready;
+    await state(client, 'reconnecting');
+    await stage.say(user, 1);
+    await heard.count(1, 'notification');
+    expect(states).toEqual(['connected', 'reconnecting', 'connected']);
+  });
+
+  test('a token that the server refuses signs out', async () => {
+    const client = createSynapClient({ url: proxy.url, token: 'nonsense' });
+    clients.push(client);
+    await state(client, 'signed-out');
   });
 });

@@ -2,8 +2,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { createSynapClient } from '../../../src/client/index.js';
 import type { RequestState, SynapClient, SynapClientOptions } from '../../../src/client/types.js';
 import { createTokens } from '../../../src/platform/tokens.js';
+import type { WireNotification } from '../../../src/realtime/contract.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { startProxy, type InterruptibleProxy } from '../../support/interruptible-proxy.js';
+import { freePort } from '../../support/ports.js';
 import { Collected, within } from '../../support/signals.js';
 import { startSynap, testJwtSecret, type SynapProcess } from '../../support/synap.js';
 
@@ -43,8 +45,8 @@ function connect(userId: string, more: Partial<SynapClientOptions> = {}): SynapC
 
 const note = (title: string) => ({ type: 'note.creation.requested', data: { title, content: 'x' } });
 /** As they were accepted. */
-const titles = async (userId: string) => {
-  const { rows } = await database.pool.query<{ title: string }>(
+const titles = async (userId: string, { pool } = database) => {
+  const { rows } = await pool.query<{ title: string }>(
     `SELECT data->>'title' AS title FROM events WHERE "userId" = $1 AND type = 'note.creation.requested' ORDER BY timestamp, id`,
     [userId],
   );
@@ -131,3 +133,28 @@ test('waiting ends with the signal, and with the client', async () => {
   client.close();
   await expect(closed).rejects.toMatchObject({ code: 'closed' });
 });
+
+test('a server that is killed and replaced costs nothing: what was sent ends, once, and the room has all of it', async () => {
+  const user = newUser();
+  const env = { PORT: String(await freePort()) };
+  const own = await createTestDatabase();
+  const first = await startSynap({ databaseUrl: own.url, env });
+  const client = connect(user, { url: `http://127.0.0.1:${env.PORT}` });
+  const heard = new Collected<WireNotification>();
+  await client.subscribe(`user_${user}`, { onNotification: heard.add }).ready;
+  const one = client.send(note('One'));
+  await client.waitFor(one.requestId);
+  await first.kill();
+  const sent = [one, ...['Two', 'Three', 'Four'].map((title) => client.send(note(title)))];
+  const second = await startSynap({ databaseUrl: own.url, env });
+  try {
+    await within(Promise.all(sent.map(({ requestId }) => client.waitFor(requestId))), 'all to end', 30_000);
+    await heard.first(({ seq }) => seq === 8, 'all notifications of the user');
+    expect(await titles(user, own)).toEqual(['One', 'Two', 'Three', 'Four']);
+    expect(heard.items.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  } finally {
+    client.close();
+    await second.stop();
+    await own.drop();
+  }
+}, 60_000);
