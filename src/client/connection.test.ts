@@ -146,7 +146,6 @@ describe('reconnecting', () => {
     old.end();
     await clock.advance(1_000);
     old.server.onOpen();
-    old.end();
     expect([sessions.length, states.at(-1)]).toEqual([2, 'reconnecting']);
   });
 });

@@ -44,6 +44,12 @@ describe('the order of a room', () => {
     expect(seqs(log.joined(answer(4, { notifications: [at(3), at(4)] })))).toEqual([3, 4, 5]);
   });
 
+  test('what an answer has that is known already is not shown again', () => {
+    const log = joinedAt(2);
+    log.joining();
+    expect(seqs(log.joined(answer(4, { notifications: [at(1), at(2), at(3), at(4)] })))).toEqual([3, 4]);
+  });
+
   test('a page that is not the last asks for the next, and live ones wait for the last', () => {
     const log = joinedAt(0);
     log.joining();

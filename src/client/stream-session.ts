@@ -139,7 +139,7 @@ class StreamSession implements Session {
 }
 
 /** The problem's code, where it is one that sockets have too. */
-export async function codeOf(response: Response): Promise<SocketErrorCode | undefined> {
+async function codeOf(response: Response): Promise<SocketErrorCode | undefined> {
   const problem = (await response.json().catch(() => undefined)) as Partial<Closing> | undefined;
   return problem?.code;
 }
