@@ -4,12 +4,16 @@ import type { Clock } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Tokens } from '../platform/tokens.js';
+import type { Acknowledgements } from './acknowledgements.js';
 import type { Backplane } from './backplane.js';
-import { authenticate, SocketError } from './handshake.js';
-import type { RealtimeIo, RealtimeSocket } from './io.js';
+import type { TrustProxy } from './client-address.js';
+import { ConnectionCounts } from './connection-counts.js';
+import { Connection } from './connection.js';
+import { Gate } from './gate.js';
+import { authenticate } from './handshake.js';
+import type { RealtimeConnection, RealtimeIo } from './io.js';
+import { defaultLimits, type SocketLimits } from './limits.js';
 import type { NotificationLog } from './postgres-log.js';
-import { roomKey, userRoom } from './rooms.js';
-import { Subscriptions, type SubscriptionDeps } from './subscriptions.js';
 
 export interface RealtimeServerDeps {
   /** With its request listener already in place: Socket.IO answers its own paths before it, and only what was there. */
@@ -21,11 +25,16 @@ export interface RealtimeServerDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly maxSubscriptions?: number;
+  /** Nobody's word on whose connection it is, unless it says otherwise. */
+  readonly trustProxy?: TrustProxy;
+  readonly limits?: Partial<SocketLimits>;
+  readonly acknowledgements?: Acknowledgements;
 }
 
 export interface RealtimeServer {
   readonly io: RealtimeIo;
+  /** Connections of each user here; other ways to listen count with them. */
+  readonly users: ConnectionCounts;
   /** Refuses new connections and closes the others so that their clients connect elsewhere. The HTTP server stays its owner's. */
   close(): Promise<void>;
 }
@@ -34,61 +43,37 @@ export interface RealtimeServer {
 const maxInboundBytes = 16 * 1024;
 /** A connection that does not ask for its namespace is none of our clients. */
 const connectTimeoutMs = 10_000;
-/** setTimeout cannot wait longer than 2^31 ms; a token may. */
-const longestTimerMs = 86_400_000;
 
 export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
-  const { httpServer, backplane, clock, metrics } = deps;
-  let isDraining = false;
-  const io: RealtimeIo = new Server(httpServer, {
-    cors: { origin: [...deps.allowedOrigins], credentials: true },
-    maxHttpBufferSize: maxInboundBytes,
-    perMessageDeflate: false,
-    connectTimeout: connectTimeoutMs,
-    serveClient: true,
-    allowRequest: (_request, decide) => decide(isDraining ? 'draining' : null, !isDraining),
-  });
-  backplane.attach(io);
-  const admit = authenticate(deps.tokens);
+  const { metrics } = deps;
+  const limits: SocketLimits = { ...defaultLimits, ...deps.limits };
+  const gate = new Gate({ trustProxy: false, ...deps, perAddress: limits.perAddress });
+  const users = new ConnectionCounts(limits.perUser);
+  const io = createIo(deps, gate);
+  deps.backplane.attach(io);
+  const admit = authenticate({ tokens: deps.tokens, users, metrics });
   io.use((socket, next) => void admit(socket, next));
-  const subscriptionDeps: SubscriptionDeps = { ...deps, maxSubscriptions: deps.maxSubscriptions ?? 100 };
-  io.on('connection', (socket) => {
-    new Subscriptions(socket, subscriptionDeps).listen();
-    void socket.join(roomKey(userRoom(socket.data.identity.userId)));
-    metrics.websocketConnections.inc();
-    const cancel = closeAtExpiry(socket, clock);
-    socket.once('disconnect', () => {
-      cancel();
-      metrics.websocketConnections.dec();
-    });
-  });
+  io.on('connection', (socket) => new Connection(socket, { ...deps, ...limits }).open());
   return {
     io,
+    users,
     close() {
-      isDraining = true;
-      // Not disconnectSockets: to a client that is told to go, and it would not come back. A closed transport it replaces.
+      gate.drain();
       io.engine.close();
       return Promise.resolve();
     },
   };
 }
 
-/** @returns what takes it back */
-function closeAtExpiry(socket: RealtimeSocket, clock: Clock): () => void {
-  const { expiresAt } = socket.data.identity;
-  if (expiresAt === undefined) return () => {};
-  let cancel = () => {};
-  const wait = (): void => {
-    const leftMs = expiresAt - clock.now();
-    if (leftMs > 0) cancel = clock.after(Math.min(leftMs, longestTimerMs), wait);
-    else close(socket, new SocketError('token_expired', 'The token has expired'));
-  };
-  wait();
-  return () => cancel();
-}
-
-/** What was sent before goes out first; then the transport ends, after which a client connects again by itself. */
-function close(socket: RealtimeSocket, { data }: SocketError): void {
-  socket.emit('closing', data);
-  socket.conn.close();
+function createIo({ httpServer, allowedOrigins }: RealtimeServerDeps, gate: Gate): RealtimeIo {
+  const io: RealtimeIo = new Server(httpServer, {
+    cors: { origin: [...allowedOrigins], credentials: true },
+    maxHttpBufferSize: maxInboundBytes,
+    perMessageDeflate: false,
+    connectTimeout: connectTimeoutMs,
+    serveClient: true,
+    allowRequest: gate.allow,
+  });
+  io.engine.on('connection', (connection: RealtimeConnection) => gate.admit(connection));
+  return io;
 }

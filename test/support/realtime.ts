@@ -21,7 +21,7 @@ import { OrderedPublisher } from '../../src/realtime/ordered-publisher.js';
 import { NotificationLog } from '../../src/realtime/postgres-log.js';
 import type { CommittedEntry } from '../../src/realtime/publisher.js';
 import { createRedisBackplane } from '../../src/realtime/redis-backplane.js';
-import { createRealtimeServer } from '../../src/realtime/server.js';
+import { createRealtimeServer, type RealtimeServerDeps } from '../../src/realtime/server.js';
 import { createRedisPrefix, redisUrl as sharedRedisUrl } from './redis.js';
 import { Collected, nextEvent, within } from './signals.js';
 
@@ -36,7 +36,8 @@ export interface NodeOptions {
   /** False: do not wait until Redis is connected. */
   readonly awaitRedis?: boolean;
   readonly clock?: Clock;
-  readonly maxSubscriptions?: number;
+  /** What the server gets beside the test's own. */
+  readonly server?: Partial<RealtimeServerDeps>;
 }
 
 export type RealtimeNode = Awaited<ReturnType<typeof startRealtimeNode>>;
@@ -61,9 +62,11 @@ export async function startRealtimeNode(options: NodeOptions) {
   const metrics = createMetrics('synap_');
   const publisher = new OrderedPublisher({ log, fanout: backplane.fanout, metrics, logger: silent, clock });
   const httpServer = createServer((_request, response) => response.writeHead(404).end());
-  const { maxSubscriptions = 100 } = options;
-  const base = { httpServer, backplane, log, tokens, metrics, clock, maxSubscriptions };
-  const server = createRealtimeServer({ ...base, allowedOrigins: ['http://localhost:5173'], logger: silent });
+  const server = createRealtimeServer({
+    ...{ httpServer, backplane, log, tokens, metrics, clock, logger: silent },
+    allowedOrigins: ['http://localhost:5173'],
+    ...options.server,
+  });
   httpServer.listen(0, '127.0.0.1');
   await once(httpServer, 'listening');
   if (options.awaitRedis !== false) await Promise.all(redises.map((redis) => nextEvent(redis, 'ready')));
