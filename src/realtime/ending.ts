@@ -1,26 +1,23 @@
 import type { Clock } from '../platform/clock.js';
+import type { RealtimeConnection, RealtimeIo, RealtimeSocket } from './io.js';
 import type { SocketError } from './socket-error.js';
-import type { RealtimeConnection, RealtimeSocket } from './io.js';
 
 /** A client that is there answers the end of its connection at once; one that is not would keep it for half a minute. */
 const answerMs = 2_000;
 
-/** Tells the client why, sends what is waiting, and ends the transport, after which a client connects again by itself. */
+/**
+ * Tells the client why, sends what is waiting, and ends the transport. Not `disconnect()`: to a client that is told to go, and it
+ * would not come back. A closed transport it replaces by itself.
+ */
 export function endSocket(socket: RealtimeSocket, { data }: SocketError, clock: Clock): void {
   socket.data.closing ??= data.code;
   socket.emit('closing', data);
   endConnection(socket.conn, clock);
 }
 
-/**
- * The transport and not `disconnect()`: to a client that is told to go, and it would not come back.
- * @returns what ends it without waiting any longer
- */
-export function endConnection(connection: RealtimeConnection, clock: Clock): () => void {
+export function endConnection(connection: RealtimeConnection, clock: Clock): void {
   connection.close();
-  const cut = (): void => cutConnection(connection);
-  clock.after(answerMs, cut);
-  return cut;
+  clock.after(answerMs, () => cutConnection(connection));
 }
 
 /** At once, whatever still waits to be sent. Harmless where it has ended already. */
@@ -30,7 +27,18 @@ export function cutConnection(connection: RealtimeConnection): void {
   connection.close(true);
 }
 
+/** The socket of each connection that has one, found once where many are ended. */
+export const socketsByConnection = (io: RealtimeIo): ReadonlyMap<RealtimeConnection, RealtimeSocket> =>
+  new Map([...io.sockets.sockets.values()].map((socket) => [socket.conn, socket]));
+
+/** Also the TCP connection below it, which lives until the client has answered. */
+export const hasEnded = (connection: RealtimeConnection): boolean =>
+  connection.readyState === 'closed' && (websocketOf(connection)?.readyState ?? closed) === closed;
+
+const closed = 3;
+
 interface WebSocket {
+  readonly readyState: number;
   /** Bytes that were handed to the socket and have not left the process. */
   readonly bufferedAmount: number;
   terminate(): void;

@@ -1,3 +1,5 @@
+import { toError } from '../platform/errors.js';
+import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Tokens } from '../platform/tokens.js';
 import type { ConnectionCounts } from './connection-counts.js';
@@ -10,6 +12,7 @@ export interface AdmissionDeps {
   /** Of each user, over all of their pages and devices. */
   readonly users: ConnectionCounts;
   readonly metrics: Metrics;
+  readonly logger: Logger;
 }
 
 /** Socket.IO middleware: a connection without a valid token, or beyond its user's share, is refused with a stable code. */
@@ -20,6 +23,8 @@ export function authenticate(deps: AdmissionDeps) {
       next();
     } catch (thrown) {
       const error = toSocketError(thrown);
+      if (error.data.code === 'unavailable')
+        deps.logger.warn({ err: toError(thrown) }, 'a connection could not be let in');
       deps.metrics.websocketConnectionsRefused.inc({ reason: error.data.code });
       next(error);
     }

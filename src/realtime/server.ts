@@ -1,19 +1,24 @@
 import type { Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
-import type { Clock } from '../platform/clock.js';
+import type { Clock, Random } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
+import { Periodic } from '../platform/periodic.js';
 import type { Tokens } from '../platform/tokens.js';
 import type { Acknowledgements } from './acknowledgements.js';
 import type { Backplane } from './backplane.js';
 import type { TrustProxy } from './client-address.js';
+import { batchNotifications } from './batching.js';
 import { ConnectionCounts } from './connection-counts.js';
 import { Connection } from './connection.js';
+import { drainConnections } from './drain.js';
+import { guardAgainstFlood } from './flood-guard.js';
 import { Gate } from './gate.js';
 import { authenticate } from './handshake.js';
 import type { RealtimeConnection, RealtimeIo } from './io.js';
 import { defaultLimits, type SocketLimits } from './limits.js';
 import type { NotificationLog } from './postgres-log.js';
+import { SlowConsumers } from './slow-consumers.js';
 
 export interface RealtimeServerDeps {
   /** With its request listener already in place: Socket.IO answers its own paths before it, and only what was there. */
@@ -29,6 +34,9 @@ export interface RealtimeServerDeps {
   readonly trustProxy?: TrustProxy;
   readonly limits?: Partial<SocketLimits>;
   readonly acknowledgements?: Acknowledgements;
+  /** The longest that closing may take. */
+  readonly drainMs?: number;
+  readonly random?: Random;
 }
 
 export interface RealtimeServer {
@@ -43,30 +51,45 @@ export interface RealtimeServer {
 const maxInboundBytes = 16 * 1024;
 /** A connection that does not ask for its namespace is none of our clients. */
 const connectTimeoutMs = 10_000;
+const defaultDrainMs = 5_000;
 
 export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
-  const { metrics } = deps;
+  const { clock } = deps;
   const limits: SocketLimits = { ...defaultLimits, ...deps.limits };
   const gate = new Gate({ trustProxy: false, ...deps, perAddress: limits.perAddress });
   const users = new ConnectionCounts(limits.perUser);
   const io = createIo(deps, gate);
+  io.engine.on('connection', (connection: RealtimeConnection) => {
+    gate.admit(connection);
+    guardAgainstFlood(connection, { io, messages: limits.messages, clock });
+  });
   deps.backplane.attach(io);
-  const admit = authenticate({ tokens: deps.tokens, users, metrics });
+  const admit = authenticate({ ...deps, users });
   io.use((socket, next) => void admit(socket, next));
-  io.on('connection', (socket) => new Connection(socket, { ...deps, ...limits }).open());
+  io.on('connection', (socket) => {
+    if (socket.data.batch) batchNotifications(socket);
+    new Connection(socket, { ...deps, ...limits }).open();
+  });
+  const slowConsumers = watchSlowConsumers(io, limits, deps);
   return {
     io,
     users,
-    close() {
+    async close() {
       gate.drain();
+      await drainConnections({
+        io,
+        clock,
+        drainMs: deps.drainMs ?? defaultDrainMs,
+        random: deps.random ?? Math.random,
+      });
       io.engine.close();
-      return Promise.resolve();
+      await slowConsumers.stop();
     },
   };
 }
 
 function createIo({ httpServer, allowedOrigins }: RealtimeServerDeps, gate: Gate): RealtimeIo {
-  const io: RealtimeIo = new Server(httpServer, {
+  return new Server(httpServer, {
     cors: { origin: [...allowedOrigins], credentials: true },
     maxHttpBufferSize: maxInboundBytes,
     perMessageDeflate: false,
@@ -74,6 +97,12 @@ function createIo({ httpServer, allowedOrigins }: RealtimeServerDeps, gate: Gate
     serveClient: true,
     allowRequest: gate.allow,
   });
-  io.engine.on('connection', (connection: RealtimeConnection) => gate.admit(connection));
-  return io;
+}
+
+function watchSlowConsumers(io: RealtimeIo, { bufferBytes }: SocketLimits, deps: RealtimeServerDeps): Periodic {
+  const slowConsumers = new SlowConsumers({ ...deps, io, bufferBytes });
+  const run = () => Promise.resolve(slowConsumers.check());
+  const watch = new Periodic({ ...deps, name: 'slow consumers', everyMs: 1_000, run });
+  watch.start();
+  return watch;
 }
