@@ -5,7 +5,7 @@ import { SocketError } from './socket-error.js';
 
 export interface DrainDeps {
   readonly io: RealtimeIo;
-  /** The longest that it may take. */
+  /** The longest that it may take; 0: nobody is waited for. */
   readonly drainMs: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -23,6 +23,7 @@ const graceMs = 500;
  * the replicas that are left, just when there is one less. Which ones go, and how many at a time, is chance.
  */
 export async function drainConnections({ io, drainMs, clock, random }: DrainDeps): Promise<void> {
+  if (drainMs === 0) return;
   const ending: RealtimeConnection[] = [];
   const windowMs = Math.min(drainMs - graceMs, openConnections(io).length * perConnectionMs);
   const endsAt = clock.now() + windowMs;

@@ -33,14 +33,19 @@ export class Gate {
     this.#isDraining = true;
   }
 
-  /** Engine.IO's allowRequest: 403 with the reason as its message. */
+  /** Engine.IO's allowRequest: 403 with the reason as its message, for both transports. */
   readonly allow = (
     request: IncomingMessage,
     decide: (reason: string | null | undefined, isAllowed: boolean) => void,
   ): void => {
     const refusal = this.#refusal(request);
-    if (refusal !== undefined) this.#options.metrics.websocketConnectionsRefused.inc({ reason: refusal });
-    decide(refusal, refusal === undefined);
+    if (refusal === undefined) return decide(null, true);
+    this.#options.metrics.websocketConnectionsRefused.inc({ reason: refusal });
+    if (request.headers.upgrade === undefined) return decide(refusal, false);
+    // Engine.IO would say 400, as if the client had made a mistake in the protocol.
+    request.socket.end(
+      `HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: ${refusal.length}\r\n\r\n${refusal}`,
+    );
   };
 
   /** Counts a connection that was let in, and ends it where others were faster. */

@@ -34,7 +34,7 @@ export interface RealtimeServerDeps {
   readonly trustProxy?: TrustProxy;
   readonly limits?: Partial<SocketLimits>;
   readonly acknowledgements?: Acknowledgements;
-  /** The longest that closing may take. */
+  /** The longest that closing may take; 0: all at once. */
   readonly drainMs?: number;
   readonly random?: Random;
 }

@@ -65,6 +65,7 @@ export async function startRealtimeNode(options: NodeOptions) {
   const server = createRealtimeServer({
     ...{ httpServer, backplane, log, tokens, metrics, clock, logger: silent },
     allowedOrigins: ['http://localhost:5173'],
+    drainMs: 0,
     ...options.server,
   });
   httpServer.listen(0, '127.0.0.1');
@@ -82,6 +83,7 @@ export async function startRealtimeNode(options: NodeOptions) {
     async close() {
       await server.close();
       httpServer.close();
+      httpServer.closeAllConnections();
       await publisher.drain();
       await backplane.close();
       await database.close();
