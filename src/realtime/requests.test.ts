@@ -87,7 +87,7 @@ describe('messages', () => {
   });
 });
 
-describe('what is too large or malformed ends the connection that sent it and no other', () => {
+describe('what is too large or malformed is the end of who sent it and harms nobody else', () => {
   const large = JSON.stringify(['subscribe', { room: 'x'.repeat(17_000) }]);
 
   test.each([
@@ -102,7 +102,10 @@ describe('what is too large or malformed ends the connection that sent it and no
     await client.poll();
     const status = await client.post(body);
     if (body.length > 16_384) expect(status).toBe(413);
-    else await client.post('41');
+    else {
+      await client.post('41');
+      expect((await client.poll()).split('\u001e')).toContain('1');
+    }
     expect(await other.socket.emitWithAck('ping')).toMatchObject({ type: 'pong' });
   });
 

@@ -113,6 +113,7 @@ export class RawWebSocket {
         resolve();
       };
       this.tcp.on('data', onData);
+      this.tcp.resume();
       this.tcp.once('close', () => reject(new Error(`closed before ${text}, after ${heard}`)));
     });
     await within(found, text);
