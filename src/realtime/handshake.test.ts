@@ -3,7 +3,8 @@ import { createTestDatabase, type TestDatabase } from '../../test/support/databa
 import { knock } from '../../test/support/engine.js';
 import { RealtimeStage, tokens, userNames, type ConnectedClient } from '../../test/support/realtime.js';
 import { Collected, nextEvent } from '../../test/support/signals.js';
-import type { Ready } from './contract.js';
+import type { Ready, WireNotification } from './contract.js';
+import { roomKey, userRoom } from './rooms.js';
 
 let database: TestDatabase;
 let stage: RealtimeStage;
@@ -37,11 +38,10 @@ describe('ready', () => {
     const client = stage.open({ token: await tokenOf(userId), device: { id: 'phone-1', name: 'Ada’s phone' } });
     const heard = new Collected<{ event: string; payload: unknown }>();
     client.socket.onAny((event: string, payload: unknown) => heard.add({ event, payload }));
-    const speaking = (async () => {
-      for (let n = 1; heard.items.length < 2; n++) await stage.say(userId, n);
-    })();
+    // In the very turn in which the connection is made.
+    const { io } = stage.node.server;
+    io.once('connection', () => io.to(roomKey(userRoom(userId))).emit('notification', { seq: 1 } as WireNotification));
     await heard.first(({ event }) => event === 'notification', 'a notification');
-    await speaking;
     const [first] = heard.items;
     expect(first?.event).toBe('ready');
     expect(first?.payload).toEqual({
