@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { knock } from '../../test/support/engine.js';
+import { knock, knockAtOnce } from '../../test/support/engine.js';
 import { RealtimeStage, tokens, userNames, type ConnectedClient } from '../../test/support/realtime.js';
 import { Collected, nextEvent } from '../../test/support/signals.js';
 import type { Ready, WireNotification } from './contract.js';
@@ -163,7 +163,8 @@ describe('connections from one address', () => {
 
   test('are no more than allowed also where they come at once', async () => {
     await restart({ server: { limits: { perAddress: 3 } } });
-    await Promise.all(Array.from({ length: 20 }, () => knock(stage.node.url, 'polling')));
+    // On one TCP connection they are all looked at before any of them is a connection.
+    await knockAtOnce(stage.node.url, 20);
     expect(stage.node.server.io.engine.clientsCount).toBe(3);
   });
 });

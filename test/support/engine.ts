@@ -39,6 +39,22 @@ export async function knock(
   return { status: message.statusCode ?? 0, text: Buffer.concat(chunks).toString() };
 }
 
+/** So many handshakes by polling in one packet, answered. */
+export async function knockAtOnce(url: string, count: number): Promise<void> {
+  const { hostname, port } = new URL(url);
+  const tcp = connect({ host: hostname, port: Number(port) });
+  let answers = '';
+  const answered = new Promise<void>((resolve) => {
+    tcp.on('data', (chunk) => {
+      answers += chunk.toString();
+      if (answers.split('HTTP/1.1 ').length > count) resolve();
+    });
+  });
+  tcp.write(`GET ${query('polling')} HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`.repeat(count));
+  await within(answered, `${count} answers`);
+  tcp.destroy();
+}
+
 /** A client by polling that does as it is told, one request after the other. */
 export class PollingClient {
   readonly #url: string;
