@@ -116,8 +116,8 @@ describe.each(ofRooms)('%s', (event, ask) => {
       expect(await outcome(mine, event, ask(nameOf(owner)))).toBe('ok');
       expect(await outcome(theirs, event, ask(nameOf(owner)))).toBe(forOthers);
       // Whatever was noted for the other stands under a key of the other's own.
-      const owners = noted.map(([key]) => key.split(':')[1]);
-      if (event === 'acknowledge') expect(owners).toEqual(forOthers === 'ok' ? [owner, other] : [owner]);
+      const expected = event === 'acknowledge' ? [owner, ...(forOthers === 'ok' ? [other] : [])] : [];
+      expect(noted.map(([key]) => key.split(':')[1])).toEqual(expected);
       await stage.say(owner, 2, 'shared');
       await stage.say(other, 3);
       await theirs.heard.first(({ room }) => room === `user_${other}`, 'its own');

@@ -85,9 +85,9 @@ describe('two replicas, of which one stops', () => {
   let followers: Follower[];
   beforeEach(async () => {
     const options = { databaseUrl: database.url, redisUrl: redisUrl(), prefix: createRedisPrefix() };
-    const start = () => startRealtimeNode({ ...options, server: { drainMs: 2_000 } });
+    const start = () => startRealtimeNode({ ...options, server: { drainMs: 5_000 } });
     replicas = await Promise.all([start(), start()]);
-    await Promise.all(replicas.map((replica) => replica.backplane.check.run()));
+    for (const replica of replicas) await replica.backplane.check.run();
   });
   afterEach(async () => {
     for (const follower of followers) follower.close();
@@ -113,10 +113,10 @@ describe('two replicas, of which one stops', () => {
     // These are still shaking hands or upgrading when it begins.
     await Promise.all(followers.slice(18).map((follower) => follower.connect()));
     const drained = stopping.server.close();
-    let isDrained = false;
-    void drained.finally(() => (isDrained = true));
-    while (!isDrained) await say();
-    await drained;
+    const isOver = drained.then(() => true);
+    let over = false;
+    // Somebody speaks all the while.
+    while (!over) over = await Promise.race([say().then(() => false), isOver]);
     await say();
     await Promise.all(followers.map((each) => each.applied.first((seq) => seq === said, `${said} notifications`)));
     expect(stopping.server.io.engine.clientsCount).toBe(0);
@@ -165,13 +165,13 @@ describe('a replica that stops', () => {
   });
 
   test('does not wait for who is not there any more', async () => {
-    await start(1_500);
+    await start(8_000);
     clients = [];
     const token = await tokens.mint(newUser(), { expiresInSeconds: 60 });
     const silentOne = await RawWebSocket.connect(node.url, { token });
     const startedAt = Date.now();
     await within(node.server.close(), 'the drain');
-    expect(Date.now() - startedAt).toBeLessThan(1_500);
+    expect(Date.now() - startedAt).toBeLessThan(5_000);
     const closed = nextEvent(silentOne.tcp, 'close');
     silentOne.tcp.resume();
     await closed;

@@ -15,7 +15,7 @@ export interface DrainDeps {
 const everyMs = 50;
 /** A handful of clients is no crowd, and nobody has to wait for them. */
 const perConnectionMs = 10;
-/** For the last answers, before the process goes on without them. */
+/** Of the time, what is kept for the answers of the last ones. */
 const graceMs = 500;
 
 /**
@@ -25,8 +25,9 @@ const graceMs = 500;
 export async function drainConnections({ io, drainMs, clock, random }: DrainDeps): Promise<void> {
   if (drainMs === 0) return;
   const ending: RealtimeConnection[] = [];
+  const startedAt = clock.now();
   const windowMs = Math.min(drainMs - graceMs, openConnections(io).length * perConnectionMs);
-  const endsAt = clock.now() + windowMs;
+  const endsAt = startedAt + windowMs;
   // Read anew each time: who was let in just before may still be on the way.
   for (let open = openConnections(io); open.length > 0; open = openConnections(io)) {
     const batch = shuffled(open, random).slice(0, shareOf(open.length, (endsAt - clock.now()) / everyMs, random));
@@ -34,7 +35,7 @@ export async function drainConnections({ io, drainMs, clock, random }: DrainDeps
     ending.push(...batch);
     await rest(everyMs, clock);
   }
-  await untilEnded(ending, clock);
+  await untilEnded(ending, startedAt + drainMs, clock);
 }
 
 /** Half to one and a half times an equal share of the rounds that are left; whatever there is in the last one. */
@@ -52,9 +53,8 @@ function endAll(io: RealtimeIo, connections: readonly RealtimeConnection[], cloc
   }
 }
 
-/** Who has not answered by then is not there. */
-async function untilEnded(connections: readonly RealtimeConnection[], clock: Clock): Promise<void> {
-  const until = clock.now() + graceMs;
+/** Who does not answer is cut after a moment (`endConnection`), and whoever is left at the end. */
+async function untilEnded(connections: readonly RealtimeConnection[], until: number, clock: Clock): Promise<void> {
   const isOver = () => connections.every(hasEnded) || clock.now() >= until;
   while (!isOver()) await rest(everyMs, clock);
   for (const connection of connections) if (!hasEnded(connection)) cutConnection(connection);

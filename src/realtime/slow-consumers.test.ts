@@ -67,9 +67,7 @@ describe('who does not read', () => {
   test('a client by polling that polls no more is cut', async () => {
     const userId = newUser();
     const client = new PollingClient(stage.node.url);
-    await client.open();
-    await client.post(`40${JSON.stringify({ token: await token(userId) })}`);
-    expect(await client.poll()).toContain('"ready"');
+    await client.connect(await token(userId));
     flood(userId, 1);
     await eventually(
       async () => (await valueOf('websocketSlowConsumers')) === 1 || undefined,

@@ -62,7 +62,7 @@ interface WaitingPacket {
 }
 
 /** Written for the client and not yet with the kernel: Engine.IO's queue, and what the WebSocket has taken of it. */
-export function bufferedBytes(connection: RealtimeConnection): number {
+function bufferedBytes(connection: RealtimeConnection): number {
   const { writeBuffer } = connection as unknown as { readonly writeBuffer: readonly WaitingPacket[] };
   let bytes = websocketOf(connection)?.bufferedAmount ?? 0;
   for (const packet of writeBuffer) bytes += sizeOf(packet);

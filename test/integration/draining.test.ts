@@ -22,9 +22,7 @@ test('at SIGTERM readiness fails first, then sockets are sent elsewhere, and the
   const socket = io(synap.url, { auth: { token }, transports: ['websocket'] });
   await nextEvent(socket as never, 'ready');
   const polling = new PollingClient(synap.url);
-  await polling.open();
-  await polling.post(`40${JSON.stringify({ token })}`);
-  expect(await polling.poll()).toContain('"ready"');
+  await polling.connect(token);
   const closing = nextEvent<unknown>(socket as never, 'closing');
   const reason = nextEvent<string>(socket as never, 'disconnect');
   const polled = polling.poll();

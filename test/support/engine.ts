@@ -69,6 +69,12 @@ export class PollingClient {
     this.#sid = (JSON.parse((await this.poll()).slice(1)) as { sid: string }).sid;
   }
 
+  async connect(token: string): Promise<void> {
+    await this.open();
+    await this.post(`40${JSON.stringify({ token })}`);
+    for (let heard = ''; !heard.includes('"ready"'); heard = await this.poll());
+  }
+
   /** What waits, packets apart by U+001E; longer than nothing only when there is something. */
   async poll(): Promise<string> {
     const response = await fetch(`${this.#url}${query('polling', this.#sid === '' ? undefined : this.#sid)}`);
