@@ -76,6 +76,22 @@ export function createMetrics(prefix: string) {
       ['room_kind'],
       jobBuckets,
     ),
+    realtimeDeliveryDuration: histogram(
+      'realtime_delivery_duration_seconds',
+      'From commit to the write to the sockets of the room, of one notification in 16',
+      [],
+      jobBuckets,
+    ),
+    realtimeProbeFailures: counter(
+      'realtime_probe_failures_total',
+      'Times a process did not hear what it had published itself',
+    ),
+    realtimeHealed: counter('realtime_healed_total', 'Notifications published from Postgres after a gap or a loss'),
+    realtimeRecoveries: counter(
+      'realtime_recoveries_total',
+      'Subscriptions that gave what they have: answered from the tail (hot), from Postgres (cold), or with a reset',
+      ['path'],
+    ),
     publishFailures: counter(
       'publish_failures_total',
       'Publishes that failed or found a gap and were left to the pump',

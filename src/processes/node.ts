@@ -52,7 +52,7 @@ export function createNode(options: NodeOptions) {
   const database = createDatabase(databaseUrl, config.database, logger);
   lifecycle.onStop('database', () => database.close());
 
-  const { backend, backplane, redis } = connectTransports(options, catalogue.queues);
+  const { backend, backplane, redis } = connectTransports(options, catalogue.queues, metrics);
   lifecycle.onStop('queues', () => backend.close());
   lifecycle.onStop('backplane', () => backplane.close());
 
@@ -116,13 +116,17 @@ function createDispatch(parts: DispatchParts) {
 }
 
 /** The one place that chooses between many processes on Redis and a single node on Postgres alone. */
-function connectTransports({ config, databaseUrl, logger, lifecycle }: NodeOptions, queues: readonly string[]) {
+function connectTransports(
+  { config, databaseUrl, logger, lifecycle }: NodeOptions,
+  queues: readonly string[],
+  metrics: Metrics,
+) {
   const { url, prefix } = { url: config.redis.url, prefix: config.queues.prefix };
   if (url === undefined) {
     const store = createPostgresStore(databaseUrl, queues.length, logger);
     return {
       backend: new BullMqBackend(store, systemClock, logger),
-      backplane: createLocalBackplane(),
+      backplane: createLocalBackplane({ clock: systemClock, metrics }),
       redis: undefined,
     };
   }
@@ -133,6 +137,7 @@ function connectTransports({ config, databaseUrl, logger, lifecycle }: NodeOptio
     backplane: createRedisBackplane({
       connect: (purpose, options) => connectRedis(url, purpose, logger, options),
       prefix,
+      metrics,
       logger,
       clock: systemClock,
     }),

@@ -11,6 +11,7 @@ export function startRealtime(node: SynapNode): void {
     trustProxy: config.http.trustProxy,
     limits: config.sockets,
     drainMs: config.sockets.drainMs,
+    notificationsLastMs: config.retention.notificationsMs,
   });
   lifecycle.onStop('realtime', () => realtime.close());
   health.add(backplane.check);

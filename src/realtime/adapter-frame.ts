@@ -1,8 +1,11 @@
-import { encode } from 'notepack.io';
-import type { Ephemeral } from './contract.js';
+import { decode, encode } from 'notepack.io';
+import type { Ephemeral, WireNotification } from './contract.js';
 import { isVolatile } from './fanout.js';
 import type { CommittedEntry, StoredNotification } from './publisher.js';
 import { parseRoomKey, wireName } from './rooms.js';
+
+/** What a frame says. */
+export type Heard = { readonly event: 'notification'; readonly payload: WireNotification } | Ephemeral;
 
 /**
  * Frames as @socket.io/redis-adapter 8.3 reads them, its private format: msgpack of `[uid, packet, options]` on the channel
@@ -10,17 +13,17 @@ import { parseRoomKey, wireName } from './rooms.js';
  * decode it. The version is pinned in package.json, and a test delivers such frames through the real adapter.
  */
 export class AdapterFrames {
-  readonly #key: string;
+  readonly #channelOfAll: string;
   /** Serialized once, however many rooms it goes to and however often it is sent. */
   readonly #packed = new WeakMap<StoredNotification, Buffer>();
 
   /** @param key the adapter's option `key` */
   constructor(key: string) {
-    this.#key = key;
+    this.#channelOfAll = `${key}#/#`;
   }
 
   channel(room: string): string {
-    return `${this.#key}#/#${room}#`;
+    return `${this.#channelOfAll}${room}#`;
   }
 
   notification({ room, seq, epoch, notification }: CommittedEntry): Buffer {
@@ -36,7 +39,28 @@ export class AdapterFrames {
   ephemeral(room: string, frame: Ephemeral): Buffer {
     return Buffer.concat([frameStart(frame.event), pack(frame.payload), options(room, isVolatile(frame))]);
   }
+
+  /** The room of a channel; undefined for the one of all rooms. */
+  roomOf(channel: Buffer): string | undefined {
+    const name = channel.toString();
+    const start = this.#channelOfAll.length;
+    return name.length > start + 1 && name.startsWith(this.#channelOfAll) ? name.slice(start, -1) : undefined;
+  }
+
+  /** What a frame says; undefined where it is none of ours. */
+  read(frame: Buffer): Heard | undefined {
+    try {
+      const [, packet] = decode(frame) as [unknown, { readonly data: [string, never] }];
+      const [name, payload] = packet.data;
+      return isOurs(name) ? { event: name, payload } : undefined;
+    } catch {
+      return undefined;
+    }
+  }
 }
+
+const isOurs = (name: string): name is Heard['event'] =>
+  name === 'notification' || name === 'progress' || name === 'delta';
 
 const pack = (value: unknown): Buffer => encode(value) as Buffer;
 

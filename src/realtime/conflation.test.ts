@@ -96,6 +96,23 @@ describe('conflation', () => {
     expect(sent).toEqual(['r: 1@0 He', 'r: 1@2 llo', 'r: 2@0 Hi']);
   });
 
+  test('a character of two units is never sent by halves', () => {
+    const [first = '', second = ''] = ['🗒'[0], '🗒'[1]];
+    conflation.offer('r', delta(0, `a${first}`));
+    conflation.offer('r', delta(2, `${second}b${first}`));
+    clock.pass(25);
+    conflation.offer('r', delta(5, second));
+    clock.pass(25);
+    expect(sent).toEqual(['r: 1@0 a', 'r: 1@1 🗒b', 'r: 1@4 🗒']);
+  });
+
+  test('a half whose other half does not come waits for no longer than a window', () => {
+    const half = '🗒'.charAt(0);
+    conflation.offer('r', delta(0, `a${half}`));
+    clock.pass(25);
+    expect(sent).toEqual(['r: 1@0 a', `r: 1@1 ${half}`]);
+  });
+
   test('a flush sends what waits for the room and leaves nothing to come after it', () => {
     conflation.offer('r', progress(1));
     conflation.offer('r', progress(99));

@@ -23,11 +23,7 @@ export class Conflation {
   offer(room: string, frame: Ephemeral): void {
     const key = `${frame.event}:${frame.payload.eventId}`;
     const window = this.#rooms.get(room)?.get(key);
-    if (window === undefined) {
-      this.#send(room, frame);
-      this.#open(room, key, frame.event);
-      return;
-    }
+    if (window === undefined) return this.#sendAndOpen(room, key, frame);
     const merged = merge(window.pending, frame);
     if (merged === undefined && window.pending !== undefined) this.#send(room, window.pending);
     window.pending = merged ?? frame;
@@ -48,10 +44,12 @@ export class Conflation {
     for (const room of this.#rooms.keys()) this.flush(room);
   }
 
-  #open(room: string, key: string, event: Ephemeral['event']): void {
+  #sendAndOpen(room: string, key: string, frame: Ephemeral): void {
+    const [whole, rest] = splitWhole(frame);
+    this.#send(room, whole);
     const windows = this.#rooms.get(room) ?? new Map<string, Window>();
     this.#rooms.set(room, windows);
-    windows.set(key, { pending: undefined, cancel: this.#clock.after(windowMs[event], () => this.#end(room, key)) });
+    windows.set(key, { pending: rest, cancel: this.#clock.after(windowMs[frame.event], () => this.#end(room, key)) });
   }
 
   #end(room: string, key: string): void {
@@ -59,9 +57,7 @@ export class Conflation {
     const pending = windows?.get(key)?.pending;
     windows?.delete(key);
     if (windows?.size === 0) this.#rooms.delete(room);
-    if (pending === undefined) return;
-    this.#send(room, pending);
-    this.#open(room, key, pending.event);
+    if (pending !== undefined) this.#sendAndOpen(room, key, pending);
   }
 }
 
@@ -70,6 +66,22 @@ function merge(pending: Ephemeral | undefined, frame: Ephemeral): Ephemeral | un
   if (pending === undefined || frame.event === 'progress') return frame;
   if (pending.event !== 'delta' || !follows(pending.payload, frame.payload)) return undefined;
   return { event: 'delta', payload: { ...pending.payload, text: pending.payload.text + frame.payload.text } };
+}
+
+/**
+ * A character outside the basic plane is two UTF-16 units. Between them nothing can be sent: half of one is not UTF-8, and would arrive
+ * as a replacement character. The first half waits for the second, though not for longer than one window.
+ */
+function splitWhole(frame: Ephemeral): [whole: Ephemeral, rest: Ephemeral | undefined] {
+  if (frame.event === 'progress') return [frame, undefined];
+  const { text, offset } = frame.payload;
+  const end = text.length - 1;
+  if (end < 1 || !/[\uD800-\uDBFF]$/.test(text)) return [frame, undefined];
+  const part = (from: number, piece: string): Ephemeral => ({
+    event: 'delta',
+    payload: { ...frame.payload, offset: offset + from, text: piece },
+  });
+  return [part(0, text.slice(0, end)), part(end, text.slice(end))];
 }
 
 const follows = (before: WireDelta, after: WireDelta) =>

@@ -1,5 +1,5 @@
 import type { Ephemeral, WireNotification } from './contract.js';
-import type { CommittedEntry } from './publisher.js';
+import type { CommittedEntry, StoredNotification } from './publisher.js';
 import { parseRoomKey, wireName } from './rooms.js';
 
 /** Entries of one room, by ascending seq. */
@@ -8,6 +8,8 @@ export interface RoomBatch {
   readonly epoch: string;
   /** Everything up to here is published or gone, as Postgres says; a room whose top is unknown or lower starts from here. */
   readonly floor?: number | undefined;
+  /** Where the entries were read from Postgres: the room's head there, and when. A batch without it tells of what has just committed. */
+  readonly asOf?: { readonly head: number; readonly atMs: number } | undefined;
   readonly entries: readonly CommittedEntry[];
 }
 
@@ -44,3 +46,7 @@ export function toWire(entry: CommittedEntry): WireNotification {
 
 /** Progress is replaced by the next, so a slow client may miss it. Text is added to what came before, so it may not. */
 export const isVolatile = (frame: Ephemeral): boolean => frame.event === 'progress';
+
+/** The event whose streamed text this notification takes the place of. */
+export const endedStream = ({ status, eventId }: StoredNotification): string | undefined =>
+  status === 'pending' ? undefined : eventId;

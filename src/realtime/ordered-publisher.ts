@@ -44,7 +44,10 @@ export class OrderedPublisher implements Publisher {
   constructor(deps: PublisherDeps) {
     this.#deps = deps;
     this.#marks = new PublishedMarks(deps.log, deps.clock, (error) => this.#fail('mark', error));
-    this.#pump = new Pump(deps.log, deps.fanout, this.#marks, (error) => this.#fail('pump', error));
+    this.#pump = new Pump(deps.log, deps.fanout, this.#marks, deps.clock, {
+      healed: (count) => deps.metrics.realtimeHealed.inc(count),
+      failure: (error) => this.#fail('pump', error),
+    });
     this.#conflation = new Conflation((room, frame) => this.#sendEphemeral(room, frame), deps.clock);
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../platform/clock.js';
 import type { RoomBatch, RoomFanout } from './fanout.js';
 import { pageSize, type NotificationLog, type RoomPage, type UnpublishedWant } from './postgres-log.js';
 import type { PublishedMarks } from './published-marks.js';
@@ -11,6 +12,12 @@ export interface Healed {
   readonly failed: readonly string[];
 }
 
+export interface PumpListener {
+  /** Notifications that were not out before. */
+  healed(count: number): void;
+  failure(error: unknown): void;
+}
+
 /**
  * Publishes from Postgres what is missing in a room: after a gap, after Redis forgot, after a crash. What Postgres shows of a
  * room is always a prefix of it, so it can be published in order; the fan-out drops what is out already.
@@ -19,7 +26,8 @@ export class Pump {
   readonly #log: Pick<NotificationLog, 'unpublished'>;
   readonly #fanout: RoomFanout;
   readonly #marks: PublishedMarks;
-  readonly #onFailure: (error: unknown) => void;
+  readonly #clock: Clock;
+  readonly #on: PumpListener;
   readonly #wanted = new Set<string>();
   #running: Promise<void> | undefined;
 
@@ -27,12 +35,14 @@ export class Pump {
     log: Pick<NotificationLog, 'unpublished'>,
     fanout: RoomFanout,
     marks: PublishedMarks,
-    onFailure: (error: unknown) => void,
+    clock: Clock,
+    on: PumpListener,
   ) {
     this.#log = log;
     this.#fanout = fanout;
     this.#marks = marks;
-    this.#onFailure = onFailure;
+    this.#clock = clock;
+    this.#on = on;
   }
 
   /** Soon, together with what else is wanted. Failures are counted; what they leave is left to the sweeper. */
@@ -64,7 +74,7 @@ export class Pump {
       try {
         await this.heal(rooms);
       } catch (error) {
-        this.#onFailure(error);
+        this.#on.failure(error);
       }
     }
     this.#running = undefined;
@@ -75,17 +85,19 @@ export class Pump {
     const failed = new Set<string>();
     let wants: UnpublishedWant[] = rooms.map((room) => ({ room, known: this.#marks.known(room) }));
     while (wants.length > 0) {
+      const atMs = this.#clock.now();
       const pages = await this.#log.unpublished(wants);
-      const batches = pages.flatMap(toBatches);
+      const batches = pages.flatMap((page) => toBatches(page, atMs));
       const results = await this.#fanout.publish(batches);
       for (const [index, { room, epoch }] of batches.entries()) {
         const result = results[index];
         if (result?.outcome === 'published') {
           published += result.fresh;
+          this.#on.healed(result.fresh);
           this.#marks.note(room, { epoch, seq: result.top });
         } else {
           failed.add(room);
-          this.#onFailure(result?.outcome === 'failed' ? result.error : new Error('a gap in what Postgres gave'));
+          this.#on.failure(result?.outcome === 'failed' ? result.error : new Error('a gap in what Postgres gave'));
         }
       }
       wants = pages.filter((page) => page.entries.length === pageSize && !failed.has(page.room)).map(nextWant);
@@ -95,11 +107,12 @@ export class Pump {
 }
 
 /** What comes before an entry in a page is published, or retention took it: a hole is nothing to wait for. */
-function toBatches({ room, epoch, entries }: RoomPage): RoomBatch[] {
+function toBatches({ room, epoch, lastSeq, entries }: RoomPage, atMs: number): RoomBatch[] {
+  const asOf = { head: lastSeq, atMs };
   const starts = entries.flatMap((entry, index) => (entry.seq - 1 === entries[index - 1]?.seq ? [] : [index]));
   return starts.map((start, index) => {
     const run = entries.slice(start, starts[index + 1]);
-    return { room, epoch, entries: run, floor: (run[0]?.seq ?? 1) - 1 };
+    return { room, epoch, asOf, entries: run, floor: (run[0]?.seq ?? 1) - 1 };
   });
 }
 

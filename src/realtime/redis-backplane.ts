@@ -1,68 +1,89 @@
 import { createAdapter } from '@socket.io/redis-adapter';
 import type { Clock } from '../platform/clock.js';
 import { toError } from '../platform/errors.js';
+import type { CheckStatus } from '../platform/health.js';
 import { newId } from '../platform/ids.js';
 import type { Logger } from '../platform/logger.js';
+import type { Metrics } from '../platform/metrics.js';
 import type { Redis } from '../platform/redis.js';
 import { AdapterFrames } from './adapter-frame.js';
 import type { Backplane } from './backplane.js';
-import type { RealtimeIo } from './io.js';
+import { DeliveryLatency } from './delivery-latency.js';
 import { RedisFanout } from './redis-fanout.js';
+import { RedisGeneration } from './redis-generation.js';
 import { RedisPresence } from './redis-presence.js';
+import { RedisRecent } from './redis-recent.js';
+import { afterLoss, RedisTap } from './redis-tap.js';
+import { SelfProbe } from './self-probe.js';
 
 export interface RedisBackplaneDeps {
   readonly connect: (purpose: string, options?: { readonly maxRetriesPerRequest: number }) => Redis;
   /** Separates installations on one Redis; keys and channels start with it. */
   readonly prefix: string;
+  readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 /** Publishers reach the sockets of every process through Redis' pub/sub and Socket.IO's Redis adapter. */
-export function createRedisBackplane({ connect, prefix, logger, clock }: RedisBackplaneDeps): Backplane {
+export function createRedisBackplane(deps: RedisBackplaneDeps): Backplane {
+  const { connect, prefix, metrics, logger, clock } = deps;
   const key = `${prefix}.io`;
+  const nodeId = newId();
   // What cannot be sent soon is given up and found in Postgres later, instead of filling the memory until Redis is back.
   const publisher = connect('publisher', { maxRetriesPerRequest: 2 });
-  const presence = new RedisPresence(publisher, { prefix, nodeId: newId(), clock });
-  let subscriber: Redis | undefined;
+  const presence = new RedisPresence(publisher, { prefix, nodeId, clock });
+  const frames = new AdapterFrames(key);
+  const generation = new RedisGeneration(publisher);
+  const fanout = new RedisFanout(publisher, frames, { prefix, clock, generation });
+  const latency = new DeliveryLatency(metrics, clock);
+  const tap = new RedisTap({ connect: () => connect('tap'), frames, latency, logger });
+  let ears: Ears | undefined;
 
   return {
-    fanout: new RedisFanout(publisher, new AdapterFrames(key), { prefix, clock }),
+    fanout,
+    recent: new RedisRecent(publisher, frames, { prefix, clock, generation }),
     presence,
+    tap: (room, listener) => tap.tap(room, listener),
     attach(io) {
-      subscriber = connect('subscriber');
+      const subscriber = connect('subscriber');
       const [pub, sub] = [forAdapter(publisher, logger), forAdapter(subscriber, logger)];
       io.adapter(createAdapter(pub, sub, { key, publishOnSpecificResponseChannel: true }));
       presence.attach(io);
-      askToCheckAfterLoss(io, subscriber);
+      tap.attach(subscriber, io);
+      // What was published while it was away is lost to this process' sockets and taps: they compare heads.
+      const check = () => {
+        io.local.emit('check');
+        tap.check();
+      };
+      afterLoss(subscriber, check);
+      const onDeaf = () => subscriber.disconnect(true);
+      const probe = new SelfProbe({ nodeId, fanout, tap, metrics, logger, clock, onDeaf, onHealed: check });
+      probe.start();
+      ears = { subscriber, probe };
     },
-    check: {
-      name: 'realtime',
-      // A connection that looks open may be dead: only an answer counts. The caller bounds the wait.
-      async run() {
-        if (subscriber?.status !== 'ready') return 'failed';
-        await subscriber.ping();
-        return 'ok';
-      },
-    },
+    check: { name: 'realtime', run: () => checkEars(ears) },
     async close() {
+      ears?.probe.stop();
       await presence.stop();
-      subscriber?.disconnect();
+      tap.close();
+      ears?.subscriber.disconnect();
       publisher.disconnect();
     },
   };
 }
 
-/** What was published while the subscriber was away is lost to this process' sockets: they compare heads. */
-function askToCheckAfterLoss(io: RealtimeIo, subscriber: Redis): void {
-  let wasAway = false;
-  subscriber.on('close', () => {
-    wasAway = true;
-  });
-  subscriber.on('ready', () => {
-    if (wasAway) io.local.emit('check');
-    wasAway = false;
-  });
+/** How a process with sockets hears. */
+interface Ears {
+  readonly subscriber: Redis;
+  readonly probe: SelfProbe;
+}
+
+/** A connection that looks open may be dead: only an answer counts. The caller bounds the wait. */
+async function checkEars(ears: Ears | undefined): Promise<CheckStatus> {
+  if (ears?.subscriber.status !== 'ready' || ears.probe.isDeaf) return 'failed';
+  await ears.subscriber.ping();
+  return 'ok';
 }
 
 /**

@@ -3,85 +3,95 @@ import { toError } from '../platform/errors.js';
 import type { Redis } from '../platform/redis.js';
 import type { AdapterFrames } from './adapter-frame.js';
 import { atMost } from './at-most.js';
-import type { Ephemeral } from './contract.js';
-import { floorOf, type BatchResult, type RoomBatch, type RoomFanout } from './fanout.js';
+import type { Ephemeral, WireDelta } from './contract.js';
+import { endedStream, floorOf, type BatchResult, type RoomBatch, type RoomFanout } from './fanout.js';
 import { publishScript } from './publish-script.js';
-import { RedisAway, RedisGeneration } from './redis-generation.js';
+import { RedisCalls, type Reply, type RoomCommand } from './redis-calls.js';
+import { RedisAway, type RedisGeneration } from './redis-generation.js';
+import { deltaScript } from './resume-script.js';
+import { RoomKeys } from './room-keys.js';
 import { parseRoomKey } from './rooms.js';
+import { streamBounds } from './stream-texts.js';
 
 /** How long a room without notifications stays warm. A request is over soon; a user comes back. */
 const warmMs = { request: 120_000, user: 900_000 };
 
-/** A connection can look open and be dead (Redis frozen, network gone). */
 const answerMs = 2_000;
+
+interface RedisFanoutOptions {
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly generation: RedisGeneration;
+}
 
 /** Through the Redis adapter of every realtime process: one script per room keeps the order and publishes. */
 export class RedisFanout implements RoomFanout {
-  readonly #redis: Redis;
+  readonly #redis: ScriptedRedis;
   readonly #frames: AdapterFrames;
-  readonly #prefix: string;
+  readonly #keys: RoomKeys;
   readonly #clock: Clock;
   readonly #generation: RedisGeneration;
-  /** Publishes without an answer in time. While there are any no more are sent, or they would fill the memory. */
-  #stuck = 0;
+  readonly #calls: RedisCalls;
 
-  constructor(redis: Redis, frames: AdapterFrames, options: { readonly prefix: string; readonly clock: Clock }) {
-    this.#redis = redis;
+  constructor(redis: Redis, frames: AdapterFrames, { prefix, clock, generation }: RedisFanoutOptions) {
     this.#frames = frames;
-    this.#prefix = options.prefix;
-    this.#clock = options.clock;
-    this.#generation = new RedisGeneration(redis);
-    redis.defineCommand('synapPublish', { lua: publishScript, numberOfKeys: 1 });
+    this.#keys = new RoomKeys(prefix);
+    this.#clock = clock;
+    this.#generation = generation;
+    this.#calls = new RedisCalls(redis, answerMs, clock);
+    redis.defineCommand('synapPublish', { lua: publishScript, numberOfKeys: 3 });
+    redis.defineCommand('synapDelta', { lua: deltaScript(streamBounds), numberOfKeys: 2 });
+    this.#redis = redis as ScriptedRedis;
   }
 
   async publish(batches: readonly RoomBatch[]): Promise<readonly BatchResult[]> {
     const generation = await atMost(answerMs, this.#generation.current(), this.#clock);
-    if (generation === undefined || this.#stuck > 0) throw new RedisAway('Redis does not answer');
-    const replies = await this.#send(batches.map((batch) => this.#command(batch, generation)));
+    if (generation === undefined) throw new RedisAway('Redis does not answer');
+    // Given up in time it may still happen, in its order and once, as the script sees to.
+    const replies = await this.#calls.send(batches.map((batch) => this.#command(batch, generation)));
     return batches.map((_, index) => toResult(replies[index]));
   }
 
-  /** Given up in time it may still happen, in its order and once, as the script sees to. */
-  async #send(commands: (string | number | Buffer)[][]): Promise<Replies> {
-    const sent = this.#redis.pipeline(commands).exec();
-    const replies = await atMost(answerMs, sent, this.#clock);
-    if (replies !== undefined) return replies ?? [];
-    this.#stuck++;
-    const isOver = () => void this.#stuck--;
-    sent.then(isOver, isOver);
-    throw new RedisAway('Redis did not answer in time');
-  }
-
   ephemeral(room: string, frame: Ephemeral): boolean {
-    if (this.#redis.status !== 'ready' || this.#stuck > 0) return false;
+    if (this.#redis.status !== 'ready' || this.#calls.isStuck) return false;
+    const channel = this.#frames.channel(room);
+    const bytes = this.#frames.ephemeral(room, frame);
+    const sent =
+      frame.event === 'delta' ? this.#delta(room, frame.payload, channel, bytes) : this.#redis.publish(channel, bytes);
     // Lost with the connection, as anything ephemeral may be.
-    this.#redis.publish(this.#frames.channel(room), this.#frames.ephemeral(room, frame)).catch(() => undefined);
+    sent.catch(() => undefined);
     return true;
   }
 
-  #command(batch: RoomBatch, generation: string): (string | number | Buffer)[] {
-    const { room, epoch, entries } = batch;
-    const frames = entries.flatMap((entry) => [entry.seq, this.#frames.notification(entry)]);
-    const lifetimeMs = warmMs[parseRoomKey(room).kind];
-    return [
-      'synapPublish',
-      this.#key(room, epoch, generation),
-      lifetimeMs,
-      this.#frames.channel(room),
-      floorOf(batch) ?? -1,
-      ...frames,
-    ];
+  #delta(room: string, delta: WireDelta, channel: string, frame: Buffer): Promise<unknown> {
+    const { eventId, attempt, offset, text } = delta;
+    const streams = this.#keys.streams(room);
+    const piece = [eventId, attempt, offset, text.length, text, streamBounds.lifetimeMs];
+    return this.#redis.synapDelta(streams, `${streams}:${eventId}`, channel, frame, ...piece);
   }
 
-  /** All keys of a room share its hash tag, so that in a cluster one script may touch them. */
-  #key(room: string, epoch: string, generation: string): string {
-    return `${this.#prefix}:room:{${room}}:${generation}:${epoch}:top`;
+  #command(batch: RoomBatch, generation: string): RoomCommand {
+    const { room, epoch, entries } = batch;
+    const { kind } = parseRoomKey(room);
+    const keys = [
+      this.#keys.top(room, epoch, generation),
+      this.#keys.tail(room, epoch, generation),
+      this.#keys.streams(room),
+    ];
+    const asOf = batch.asOf ?? { head: 0, atMs: Date.parse(entries[0]?.notification.timestamp ?? '') || 0 };
+    const parts = entries.flatMap((entry) => [
+      entry.seq,
+      this.#frames.notification(entry),
+      (kind === 'request' && endedStream(entry.notification)) || '',
+    ]);
+    const first = [warmMs[kind], this.#frames.channel(room), floorOf(batch) ?? -1, asOf.head, asOf.atMs];
+    return { room, command: ['synapPublish', ...keys, ...first, ...parts] };
   }
 }
 
-type Replies = readonly [error: Error | null, result: unknown][];
+type ScriptedRedis = Redis & { synapDelta(...args: (string | number | Buffer)[]): Promise<unknown> };
 
-function toResult(reply: Replies[number] | undefined): BatchResult {
+function toResult(reply: Reply | undefined): BatchResult {
   if (reply === undefined) return { outcome: 'failed', error: new Error('Redis did not answer') };
   const [error, result] = reply;
   if (error !== null) return { outcome: 'failed', error: toError(error) };

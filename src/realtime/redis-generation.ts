@@ -1,4 +1,5 @@
-import type { Redis } from '../platform/redis.js';
+import { createHash } from 'node:crypto';
+import { Redis, type Cluster } from 'ioredis';
 
 /** Redis is not connected; what was to be published stays in Postgres. */
 export class RedisAway extends Error {
@@ -37,14 +38,22 @@ export class RedisGeneration {
     const waiting = this.#generation;
     this.#generation = reading;
     try {
-      const info = await this.#redis.info('replication');
-      reading.resolve(/^master_replid:(\w{12})/m.exec(info)?.[1] ?? 'unknown');
+      reading.resolve(await readGeneration(this.#redis));
     } catch (thrown) {
       reading.reject(new RedisAway('Redis did not say its replication id', { cause: thrown }));
     }
     // Those who asked before the first connection was there.
     waiting.resolve(reading.promise);
   }
+}
+
+/** Of a cluster, of all of its masters: every process must find the same, and any failover makes another. */
+async function readGeneration(redis: Redis | Cluster): Promise<string> {
+  const masters = redis instanceof Redis ? [redis] : redis.nodes('master');
+  const infos = await Promise.all(masters.map((master) => master.info('replication')));
+  const ids = infos.map((info) => /^master_replid:(\w{12})/m.exec(info)?.[1] ?? 'unknown').toSorted();
+  const [first = '', ...others] = ids;
+  return others.length === 0 ? first : createHash('sha256').update(ids.join()).digest('hex').slice(0, 12);
 }
 
 /** Rejected with nobody listening is the normal case here. */

@@ -18,12 +18,13 @@ import { authenticate } from './handshake.js';
 import type { RealtimeConnection, RealtimeIo } from './io.js';
 import { defaultLimits, type SocketLimits } from './limits.js';
 import type { NotificationLog } from './postgres-log.js';
+import { RoomReader } from './room-reader.js';
 import { SlowConsumers } from './slow-consumers.js';
 
 export interface RealtimeServerDeps {
   /** With its request listener already in place: Socket.IO answers its own paths before it, and only what was there. */
   readonly httpServer: HttpServer;
-  readonly backplane: Pick<Backplane, 'attach'>;
+  readonly backplane: Pick<Backplane, 'attach' | 'recent'>;
   readonly log: NotificationLog;
   readonly tokens: Tokens;
   readonly allowedOrigins: readonly string[];
@@ -37,6 +38,7 @@ export interface RealtimeServerDeps {
   /** The longest that closing may take; 0: all at once. */
   readonly drainMs?: number;
   readonly random?: Random;
+  readonly notificationsLastMs: number;
 }
 
 export interface RealtimeServer {
@@ -66,9 +68,10 @@ export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
   deps.backplane.attach(io);
   const admit = authenticate({ ...deps, users });
   io.use((socket, next) => void admit(socket, next));
+  const reader = new RoomReader({ ...deps, recent: deps.backplane.recent });
   io.on('connection', (socket) => {
     if (socket.data.batch) batchNotifications(socket);
-    new Connection(socket, { ...deps, ...limits }).open();
+    new Connection(socket, { ...deps, ...limits, reader }).open();
   });
   const slowConsumers = watchSlowConsumers(io, limits, deps);
   return {

@@ -1,21 +1,15 @@
 import type { Clock } from '../platform/clock.js';
 import type { Metrics } from '../platform/metrics.js';
-import {
-  subscribeRequest,
-  unsubscribeRequest,
-  type Pong,
-  type RoomHead,
-  type Subscribed,
-  type WireNotification,
-} from './contract.js';
-import { toWire } from './fanout.js';
+import { subscribeRequest, unsubscribeRequest, type Pong, type RoomHead, type Subscribed } from './contract.js';
 import { parse, SocketError } from './socket-error.js';
 import type { RealtimeSocket } from './io.js';
-import { pageSize, type NotificationLog, type RoomPage } from './postgres-log.js';
+import type { NotificationLog } from './postgres-log.js';
+import type { RoomReader } from './room-reader.js';
 import { isRoomKey, parseRoomKey, resolveRoom, roomKey, wireName, type Room } from './rooms.js';
 
 export interface SubscriptionDeps {
-  readonly log: Pick<NotificationLog, 'replay' | 'heads'>;
+  readonly log: Pick<NotificationLog, 'heads'>;
+  readonly reader: RoomReader;
   readonly metrics: Metrics;
   readonly clock: Clock;
   /** Rooms that one socket may be in, beside its user's. */
@@ -34,24 +28,15 @@ export class Subscriptions {
     this.#socket = socket;
   }
 
-  /**
-   * Join first, read second: what is committed in between arrives live, maybe before the answer, and again in the answer. The
-   * client waits with what is live until it has the answer; the other way round it would be lost.
-   */
+  /** Join first, read second (`RoomReader`). */
   async subscribe(message: unknown): Promise<Subscribed> {
-    const { room: name, since } = parse(subscribeRequest, message);
+    const { room: name, since, paged } = parse(subscribeRequest, message);
     const room = this.resolve(name);
     const key = roomKey(room);
     this.#checkLimit(key);
     if (since !== undefined) this.#noteResume();
     await this.#socket.join(key);
-    const page = await this.#deps.log.replay(
-      since === undefined
-        ? { room: key, epoch: undefined, after: Number.MAX_SAFE_INTEGER }
-        : { room: key, epoch: since.epoch ?? undefined, after: since.seq },
-    );
-    const at = new Date(this.#deps.clock.now()).toISOString();
-    return { ok: true, room: name, at, epoch: page?.epoch ?? null, seq: page?.lastSeq ?? 0, ...recover(since, page) };
+    return { ok: true, room: name, ...(await this.#deps.reader.read({ room: key, since, paged })) };
   }
 
   async unsubscribe(message: unknown): Promise<{ ok: true; room: string }> {
@@ -97,23 +82,4 @@ export class Subscriptions {
       throw new SocketError('too_many_subscriptions', `A connection may be in ${this.#deps.subscriptions} rooms`);
     }
   }
-}
-
-/** All that came after `since`, if that is known to be all. */
-function recover(
-  since: RoomHead | undefined,
-  page: RoomPage | undefined,
-): Pick<Subscribed, 'recovered' | 'notifications'> {
-  const missed = since === undefined ? undefined : missedSince(since, page);
-  return { recovered: missed !== undefined, notifications: missed ?? [] };
-}
-
-function missedSince(since: RoomHead, page: RoomPage | undefined): WireNotification[] | undefined {
-  if (page === undefined) return since.epoch === null ? [] : undefined;
-  // A room that did not exist when the client looked starts at 1 in its first epoch: nothing was missed before that.
-  if (since.epoch !== null && since.epoch !== page.epoch) return undefined;
-  const { entries, lastSeq } = page;
-  const isComplete = since.seq + entries.length === lastSeq && entries.length <= pageSize;
-  const isUnbroken = entries.every((entry, index) => entry.seq === since.seq + index + 1);
-  return isComplete && isUnbroken ? entries.map(toWire) : undefined;
 }

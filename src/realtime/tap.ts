@@ -1,6 +1,6 @@
 import type { Ephemeral, WireNotification } from './contract.js';
 
-/** What goes to a room, heard inside this process: for streams (SSE) and for the probe that proves that frames arrive. */
+/** What goes to a room, heard inside this process: for streams (SSE) and for the probe that proves that frames arrive. None may throw. */
 export interface TapListener {
   readonly onNotification?: (notification: WireNotification) => void;
   readonly onEphemeral?: (frame: Ephemeral) => void;

@@ -18,10 +18,11 @@ export class RealtimeCluster {
     this.#databaseUrl = databaseUrl;
   }
 
-  /** What nodes started from now on use. */
-  use(redisUrl: string | undefined): void {
+  /** What nodes started from now on use. @returns the prefix of their keys and channels */
+  use(redisUrl: string | undefined): string {
     this.#redisUrl = redisUrl;
     this.#prefix = createRedisPrefix();
+    return this.#prefix;
   }
 
   async start(more: { readonly awaitRedis?: boolean } = {}): Promise<RealtimeNode> {

@@ -32,12 +32,15 @@ export interface NodeOptions {
   readonly databaseUrl: string;
   /** Absent: single node. */
   readonly redisUrl?: string | undefined;
+  /** Another way to the same Redis, for the connection that listens. */
+  readonly subscriberUrl?: string;
   readonly prefix?: string;
   /** False: do not wait until Redis is connected. */
   readonly awaitRedis?: boolean;
   readonly clock?: Clock;
   /** What the server gets beside the test's own. */
   readonly server?: Partial<RealtimeServerDeps>;
+  readonly notificationsLastMs?: number;
 }
 
 export type RealtimeNode = Awaited<ReturnType<typeof startRealtimeNode>>;
@@ -51,19 +54,23 @@ export async function startRealtimeNode(options: NodeOptions) {
     silent,
   );
   const redises: Redis[] = [];
+  const metrics = createMetrics('synap_');
   const connect = (purpose: string, more?: { maxRetriesPerRequest: number }) => {
-    const redis = connectRedis(redisUrl ?? '', purpose, silent, more);
+    const way = (purpose === 'subscriber' && options.subscriberUrl) || redisUrl;
+    const redis = connectRedis(way ?? '', purpose, silent, more);
     redises.push(redis);
     return redis;
   };
   const backplane =
-    redisUrl === undefined ? createLocalBackplane() : createRedisBackplane({ connect, prefix, logger: silent, clock });
+    redisUrl === undefined
+      ? createLocalBackplane({ clock, metrics })
+      : createRedisBackplane({ connect, prefix, metrics, logger: silent, clock });
   const log = new NotificationLog(database);
-  const metrics = createMetrics('synap_');
   const publisher = new OrderedPublisher({ log, fanout: backplane.fanout, metrics, logger: silent, clock });
   const httpServer = createServer((_request, response) => response.writeHead(404).end());
+  const { notificationsLastMs = Infinity } = options;
   const server = createRealtimeServer({
-    ...{ httpServer, backplane, log, tokens, metrics, clock, logger: silent },
+    ...{ httpServer, backplane, log, tokens, metrics, clock, notificationsLastMs, logger: silent },
     allowedOrigins: ['http://localhost:5173'],
     drainMs: 0,
     ...options.server,

@@ -21,15 +21,25 @@ export interface RedisServer {
  * A Redis (or Valkey) of one's own: nothing on disk, nothing evicted, loopback only. It is up in some 20 ms, so that a test
  * file which flushes, freezes or kills Redis has its own.
  * @param options.port to come back where an earlier one was
+ * @param options.busPort as a node of a cluster; who starts it gives it its slots and has it meet the others
  * @param options.dump a file that SAVE wrote: it begins with what was true then
  */
 export async function spawnRedis(
-  options: { readonly port?: number; readonly dump?: string } = {},
+  options: { readonly port?: number; readonly dump?: string; readonly busPort?: number } = {},
 ): Promise<RedisServer & { readonly child: ChildProcess }> {
   const port = options.port ?? (await freePort());
   const dir = await mkdtemp(path.join(tmpdir(), 'synap-redis-'));
   if (options.dump !== undefined) await copyFile(options.dump, path.join(dir, 'dump.rdb'));
-  const settings = { port, bind: '127.0.0.1', dir, save: '', appendonly: 'no', 'maxmemory-policy': 'noeviction' };
+  const cluster = options.busPort === undefined ? {} : { 'cluster-enabled': 'yes', 'cluster-port': options.busPort };
+  const settings = {
+    port,
+    bind: '127.0.0.1',
+    dir,
+    save: '',
+    appendonly: 'no',
+    'maxmemory-policy': 'noeviction',
+    ...cluster,
+  };
   const child = await spawnFirst(
     ['redis-server', 'valkey-server'],
     Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
