@@ -67,7 +67,9 @@ export async function tokenFor(
   if (user === undefined && settings.config.isProduction) {
     throw new CliError('no_user', 'Nobody is named.', 'Name the user with --user ID, or pass --token.');
   }
-  return createTokens(settings.jwtSecret).mint(user ?? demoUser, { expiresInSeconds: lifeSeconds });
+  return createTokens({ ...settings.config.auth.tokens, secret: settings.jwtSecret }).mint(user ?? demoUser, {
+    expiresInSeconds: lifeSeconds,
+  });
 }
 
 /** The token, and the user id in its claim `sub` (unverified: the server does that). @throws CliError where it is no token */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { SignJWT } from 'jose';
 import { startApi, type CallOptions, type TestApi } from '../../test/support/api.js';
 import { testApiKey, testJwtSecret } from '../../test/support/synap.js';
 import { newId } from '../platform/ids.js';
@@ -102,6 +103,12 @@ const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('bas
 describe('a route of users', () => {
   const expired = createTokens(testJwtSecret, () => Date.now() - 3_600_000).mint('ada', { expiresInSeconds: 60 });
   const foreign = createTokens('another secret that is long enough, too').mint('ada', { expiresInSeconds: 60 });
+  const key = new TextEncoder().encode(testJwtSecret);
+  const signed = (claims: Record<string, unknown>, alg = 'HS256') =>
+    new SignJWT({ sub: 'ada', ...claims }).setProtectedHeader({ alg }).setExpirationTime('1h').sign(key);
+  const later = signed({ nbf: Math.floor(Date.now() / 1_000) + 600 });
+  const nobody = signed({ sub: '' });
+  const otherAlgorithm = signed({}, 'HS384');
   const unsigned = `${encode({ alg: 'none', typ: 'JWT' })}.${encode({ sub: 'ada' })}.`;
 
   test.each(userRoutes)('%s refuses who has no valid token', async (path, options) => {
@@ -112,12 +119,20 @@ describe('a route of users', () => {
       ['Bearer nonsense', 'token_invalid'],
       [`Bearer ${await foreign}`, 'token_invalid'],
       [`Bearer ${unsigned}`, 'token_invalid'],
+      [`Bearer ${await later}`, 'token_invalid'],
+      [`Bearer ${await nobody}`, 'token_invalid'],
+      [`Bearer ${await otherAlgorithm}`, 'token_invalid'],
+      [`Bearer ${testApiKey}`, 'unauthenticated'],
       [`Bearer ${await expired}`, 'token_expired'],
     ];
     for (const [authorization, code] of cases) {
       const response = await api.call(filled(path), {
         ...options,
-        headers: { ...(authorization && { Authorization: authorization }), 'X-API-Key': testApiKey },
+        // Neither a service nor an operator speaks for a user.
+        headers: {
+          ...(authorization && { Authorization: authorization }),
+          ...{ 'X-API-Key': testApiKey, Cookie: 'synap_operator=anything' },
+        },
       });
       expect([response.status, await codeOf(response)]).toEqual([401, code]);
       expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
@@ -163,6 +178,11 @@ describe('the route of services', () => {
       .execute();
     return id;
   }
+
+  test('takes no token of a user beside a wrong key', async () => {
+    const response = await send('wrong', notification, 'ada');
+    expect([response.status, await codeOf(response)]).toEqual([401, 'token_invalid']);
+  });
 
   test("refuses a missing and a wrong key, and a user's token", async () => {
     for (const [response, code] of [

@@ -40,6 +40,19 @@ describe('the configuration', () => {
 
   test.each([
     ['production without its secrets', { NODE_ENV: 'production' }, ['DATABASE_URL', 'JWT_SECRET']],
+    ['a key server whose name is not known', { JWT_JWKS_URL: 'https://id.example/keys' }, ['JWT_ISSUER']],
+    [
+      'operators whose sessions nothing signs',
+      {
+        NODE_ENV: 'production',
+        DATABASE_URL: 'postgresql://h/db',
+        JWT_JWKS_URL: 'https://id.example/keys',
+        JWT_ISSUER: 'https://id.example',
+        OPERATOR_PASSWORD: 'a long password',
+      },
+      ['JWT_SECRET'],
+    ],
+    ['sockets that drain longer than there is time', { SOCKET_DRAIN_MS: '30000' }, ['SOCKET_DRAIN_MS']],
     ['a part of the roles without Redis', { SYNAP_ROLES: 'api,worker' }, ['REDIS_URL']],
     ['a role that does not exist', { SYNAP_ROLES: 'api,web' }, ['SYNAP_ROLES']],
     ['a delay that leaves no time to stop', { SHUTDOWN_DELAY_MS: '30000' }, ['SHUTDOWN_DELAY_MS']],
@@ -57,6 +70,17 @@ describe('the configuration', () => {
     ['1 hour', 3_600_000],
   ])('reads a window of "%s"', (text, ms) => {
     expect(readConfig({ RATE_LIMIT_WINDOW: text }).rateLimit.windowMs).toBe(ms);
+  });
+
+  test('takes a key server instead of a secret, in production too', () => {
+    const { JWT_SECRET: _secret, ...rest } = production;
+    const config = readConfig({ ...rest, JWT_JWKS_URL: 'https://id.example/keys', JWT_ISSUER: 'https://id.example' });
+    expect(config.auth.tokens).toMatchObject({ issuer: 'https://id.example', clockToleranceSeconds: 5 });
+  });
+
+  test('lets sockets drain for as long as the shutdown allows', () => {
+    expect(readConfig({}).sockets.drainMs).toBe(5_000);
+    expect(readConfig({ SHUTDOWN_TIMEOUT_MS: '6000' }).sockets.drainMs).toBe(3_000);
   });
 
   test('takes an empty variable for one that is not set, as compose files write them', () => {

@@ -71,6 +71,14 @@ const variables = z.object({
   DB_IDLE_TIMEOUT: count(0, 3_600_000).default(30_000),
   REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must look like redis://host:6379' }).optional(),
   JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  /** Where the public keys of an identity provider are; its tokens are taken as well as those of JWT_SECRET. */
+  JWT_JWKS_URL: z
+    .url({ protocol: /^https?$/, error: 'must look like https://id.example.com/.well-known/jwks.json' })
+    .optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: list.optional(),
+  /** Seconds that the clock of who makes the tokens may be off. */
+  JWT_CLOCK_TOLERANCE: count(0, 300).default(5),
   API_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
   OPERATOR_NAME: z
     .string()
@@ -79,6 +87,13 @@ const variables = z.object({
   OPERATOR_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
   ALLOWED_ORIGINS: list.optional(),
   TRUST_PROXY: trustProxy.default(false),
+  /** Connections that a process takes, of one user and from one address. */
+  SOCKETS_PER_USER: count(1, 1_000_000).default(50),
+  SOCKETS_PER_IP: count(1, 1_000_000).default(1_000),
+  /** Who has more than this waiting and does not read is cut. */
+  SOCKET_BUFFER_BYTES: count(65_536, 1_000_000_000).default(1_048_576),
+  /** Unset: 5 s, or less where the shutdown has less. */
+  SOCKET_DRAIN_MS: count(0, 600_000).optional(),
   MAINTENANCE_MODE: flag.default(false),
   RATE_LIMIT_MAX: count(1, 1_000_000_000).default(100),
   RATE_LIMIT_WINDOW: duration.default(60_000),
@@ -142,11 +157,18 @@ function rulesBetween(v: Variables): Fault[] {
   };
   const inProduction = v.NODE_ENV === 'production';
   require('DATABASE_URL', inProduction, 'is required in production');
-  require('JWT_SECRET', inProduction, 'is required in production');
+  require('JWT_SECRET', inProduction && v.JWT_JWKS_URL === undefined, 'is required in production, or JWT_JWKS_URL');
+  // A key server signs for many applications: without its name anybody's token would do.
+  require('JWT_ISSUER', v.JWT_JWKS_URL !== undefined, 'is required with JWT_JWKS_URL');
+  const signsSessions = v.JWT_SECRET !== undefined || v.API_KEY !== undefined || v.JWT_JWKS_URL === undefined;
+  const hasUnsigned = inProduction && v.OPERATOR_PASSWORD !== undefined && !signsSessions;
+  require('JWT_SECRET', hasUnsigned, 'or API_KEY is required with OPERATOR_PASSWORD: it signs the sessions of operators');
   require('REDIS_URL', v.SYNAP_ROLES.length <
     roles.length, 'is required where SYNAP_ROLES names only a part of the roles');
   if (v.SHUTDOWN_DELAY_MS >= v.SHUTDOWN_TIMEOUT_MS)
     faults.push({ path: 'SHUTDOWN_DELAY_MS', message: 'must be less than SHUTDOWN_TIMEOUT_MS' });
+  if (v.SOCKET_DRAIN_MS !== undefined && v.SHUTDOWN_DELAY_MS + v.SOCKET_DRAIN_MS >= v.SHUTDOWN_TIMEOUT_MS)
+    faults.push({ path: 'SOCKET_DRAIN_MS', message: 'must end before SHUTDOWN_TIMEOUT_MS, after SHUTDOWN_DELAY_MS' });
   if (v.FAULT_POINT !== undefined && (v.NODE_ENV !== 'test' || parseFault(v.FAULT_POINT) === undefined))
     faults.push({ path: 'FAULT_POINT', message: 'is for tests, and must read point:action or point:action@n' });
   if (v.DB_POOL_MIN > v.DB_POOL_MAX) faults.push({ path: 'DB_POOL_MIN', message: 'must not exceed DB_POOL_MAX' });
@@ -189,9 +211,22 @@ function shape(v: Variables) {
     redis: { url: v.REDIS_URL },
     auth: {
       jwtSecret: v.JWT_SECRET,
+      /** What a token must be, whoever made it. */
+      tokens: {
+        jwksUrl: v.JWT_JWKS_URL,
+        issuer: v.JWT_ISSUER,
+        audience: v.JWT_AUDIENCE,
+        clockToleranceSeconds: v.JWT_CLOCK_TOLERANCE,
+      },
       apiKey: v.API_KEY,
       operatorName: v.OPERATOR_NAME,
       operatorPassword: v.OPERATOR_PASSWORD,
+    },
+    sockets: {
+      perUser: v.SOCKETS_PER_USER,
+      perAddress: v.SOCKETS_PER_IP,
+      bufferBytes: v.SOCKET_BUFFER_BYTES,
+      drainMs: v.SOCKET_DRAIN_MS ?? Math.min(5_000, (v.SHUTDOWN_TIMEOUT_MS - v.SHUTDOWN_DELAY_MS) / 2),
     },
     rateLimit: { max: v.RATE_LIMIT_MAX, windowMs: v.RATE_LIMIT_WINDOW, banMs: v.RATE_LIMIT_BAN_DURATION * 1_000 },
     storage: { provider: v.STORAGE_PROVIDER, directory: v.STORAGE_DIR ?? `${v.SYNAP_DIR}/storage` },

@@ -57,6 +57,18 @@ export function createMetrics(prefix: string) {
     outboxDispatched: counter('outbox_dispatched_total', 'Jobs put in a queue, by the way they took', ['path']),
     retentionDeleted: counter('retention_deleted_total', 'Rows deleted because they were past their age', ['table']),
     websocketConnections: gauge('websocket_connections_active', 'Connected sockets'),
+    websocketConnects: counter('websocket_connects_total', 'Connections whose token was accepted'),
+    websocketReconnects: counter('websocket_reconnects_total', 'Connections that went on where another one had ended'),
+    websocketDisconnects: counter('websocket_disconnects_total', 'Connections that ended', ['reason']),
+    websocketConnectionsRefused: counter('websocket_connections_refused_total', 'Connections that were refused', [
+      'reason',
+    ]),
+    websocketRequests: counter('websocket_requests_total', 'Messages of clients, by what became of them', [
+      'event',
+      'outcome',
+    ]),
+    websocketSlowConsumers: counter('websocket_slow_consumers_total', 'Connections cut because they were not read'),
+    websocketBufferedBytes: gauge('websocket_buffered_bytes', 'Bytes that wait unsent for clients'),
     websocketMessages: counter('websocket_messages_sent_total', 'Messages published to rooms', ['event']),
     websocketBroadcastDuration: histogram(
       'websocket_broadcast_duration_seconds',

@@ -1,64 +1,114 @@
-import { errors, jwtVerify, SignJWT } from 'jose';
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload, type JWTVerifyOptions } from 'jose';
 import { SynapError } from './errors.js';
+import { createKeySet } from './key-set.js';
 import { isStorableText } from './text.js';
 
 export interface Identity {
   /** The token's `sub`. */
   readonly userId: string;
-  /** Milliseconds since the epoch, where the token ends. */
+  /** Milliseconds since the epoch: from then on the token is not taken any more. */
   readonly expiresAt: number | undefined;
 }
 
 export interface Tokens {
-  /** @throws SynapError `token_invalid`, `token_expired`. */
+  /** @throws SynapError `token_invalid`, `token_expired`; `unavailable` where the keys cannot be had. */
   verify(token: string): Promise<Identity>;
+  /** Signed with the secret. */
   mint(userId: string, options: { readonly expiresInSeconds: number }): Promise<string>;
 }
 
+/** Whose tokens are taken: those of the shared secret (HS256), those of a key server, or both. */
+export interface TokenRules {
+  readonly secret?: string | undefined;
+  readonly jwksUrl?: string | undefined;
+  /** What `iss` and `aud` must be, where they are given here. */
+  readonly issuer?: string | undefined;
+  readonly audience?: readonly string[] | undefined;
+  /** By how much the clock of who made a token may be off. */
+  readonly clockToleranceSeconds?: number | undefined;
+}
+
 const maxCached = 10_000;
+/** A key that was taken back counts for no longer than this. */
+const rememberMs = 300_000;
+const keyServerAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'];
 
-/** HS256 with a shared secret; the user id is the claim `sub`. Signatures that were checked are remembered until they expire. */
-export function createTokens(secret: string, now: () => number = Date.now): Tokens {
-  const key = new TextEncoder().encode(secret);
-  const verified = new Map<string, Identity>();
-
-  const check = async (token: string): Promise<Identity> => {
-    const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], currentDate: new Date(now()) });
-    const { sub, exp } = payload;
-    if (typeof sub !== 'string' || sub === '' || sub.length > 256 || !isStorableText(sub)) {
-      throw new SynapError('token_invalid', 'the claim "sub" is not a user id', {
-        publicMessage: 'the claim "sub" must be a user id of 1 to 256 characters',
-      });
-    }
-    return { userId: sub, expiresAt: exp === undefined ? undefined : exp * 1_000 };
-  };
-
+/**
+ * Tells users by the claim `sub` of their tokens. Signatures that were checked are remembered for a while.
+ * @param rules the shared secret alone, or more
+ */
+export function createTokens(rules: string | TokenRules, now: () => number = Date.now): Tokens {
+  const given: TokenRules = typeof rules === 'string' ? { secret: rules } : rules;
+  const verified = new Map<string, { readonly identity: Identity; readonly until: number }>();
+  const check = verifier(given, now);
   return {
     async verify(token) {
       const known = verified.get(token);
-      if (known !== undefined && (known.expiresAt ?? Infinity) > now()) return known;
+      if (known !== undefined && known.until > now()) return known.identity;
       verified.delete(token);
       const identity = await check(token).catch((thrown: unknown) => {
         throw asSynapError(thrown);
       });
       if (verified.size >= maxCached) verified.delete(verified.keys().next().value ?? '');
-      verified.set(token, identity);
+      verified.set(token, { identity, until: Math.min(identity.expiresAt ?? Infinity, now() + rememberMs) });
       return identity;
     },
-    mint(userId, { expiresInSeconds }) {
-      const issuedAt = Math.floor(now() / 1_000);
-      return new SignJWT({})
-        .setProtectedHeader({ alg: 'HS256' })
-        .setSubject(userId)
-        .setIssuedAt(issuedAt)
-        .setExpirationTime(issuedAt + expiresInSeconds)
-        .sign(key);
-    },
+    mint: (userId, { expiresInSeconds }) => sign(given, userId, Math.floor(now() / 1_000), expiresInSeconds),
   };
+}
+
+/** The token's own algorithm only chooses among the keys: each kind of key takes the algorithms that are meant for it. */
+function verifier({ secret, jwksUrl, ...rules }: TokenRules, now: () => number) {
+  const { issuer, audience, clockToleranceSeconds = 0 } = rules;
+  const key = secret === undefined ? undefined : new TextEncoder().encode(secret);
+  const keySet = jwksUrl === undefined ? undefined : createKeySet(jwksUrl, now);
+  const options = (algorithms: string[]): JWTVerifyOptions => ({
+    algorithms,
+    currentDate: new Date(now()),
+    clockTolerance: clockToleranceSeconds,
+    ...(issuer !== undefined && { issuer }),
+    ...(audience !== undefined && { audience: [...audience] }),
+  });
+  const payloadOf = async (token: string): Promise<JWTPayload> => {
+    const isOfSecret = decodeProtectedHeader(token).alg === 'HS256';
+    if (isOfSecret && key !== undefined) return (await jwtVerify(token, key, options(['HS256']))).payload;
+    if (!isOfSecret && keySet !== undefined)
+      return (await jwtVerify(token, keySet, options(keyServerAlgorithms))).payload;
+    throw new SynapError('token_invalid', 'no key takes the algorithm of the token');
+  };
+  return async (token: string): Promise<Identity> => identityOf(await payloadOf(token), clockToleranceSeconds);
+}
+
+function identityOf({ sub, exp }: JWTPayload, toleranceSeconds: number): Identity {
+  if (typeof sub !== 'string' || sub === '' || sub.length > 256 || !isStorableText(sub)) {
+    throw new SynapError('token_invalid', 'the claim "sub" is not a user id', {
+      publicMessage: 'the claim "sub" must be a user id of 1 to 256 characters',
+    });
+  }
+  return { userId: sub, expiresAt: exp === undefined ? undefined : (exp + toleranceSeconds) * 1_000 };
+}
+
+function sign(
+  { secret, issuer, audience }: TokenRules,
+  userId: string,
+  issuedAt: number,
+  seconds: number,
+): Promise<string> {
+  if (secret === undefined) throw new SynapError('unavailable', 'there is no secret to sign tokens with');
+  const token = new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(userId)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + seconds);
+  if (issuer !== undefined) token.setIssuer(issuer);
+  if (audience !== undefined) token.setAudience([...audience]);
+  return token.sign(new TextEncoder().encode(secret));
 }
 
 function asSynapError(thrown: unknown): SynapError {
   if (thrown instanceof SynapError) return thrown;
   if (thrown instanceof errors.JWTExpired) return new SynapError('token_expired', thrown.message, { cause: thrown });
-  return new SynapError('token_invalid', 'the token does not verify', { cause: thrown });
+  // What is wrong with a claim helps who makes the tokens; what is wrong with a signature helps nobody else.
+  const claim = thrown instanceof errors.JWTClaimValidationFailed ? { publicMessage: thrown.message } : {};
+  return new SynapError('token_invalid', 'the token does not verify', { cause: thrown, ...claim });
 }

@@ -48,7 +48,8 @@ export function startApi(node: SynapNode): void {
     clock,
     logger,
     operator: { name: auth.operatorName, password: auth.operatorPassword },
-    secret: jwtSecret,
+    // Without a password nobody signs in, and with one there is a secret: readConfig insists.
+    secret: jwtSecret ?? auth.apiKey ?? '',
   });
   const app = createApp({
     ...node,

@@ -9,7 +9,7 @@ import type { Logger } from '../platform/logger.js';
 export interface Provisions {
   readonly config: Config;
   readonly databaseUrl: string;
-  readonly jwtSecret: string;
+  readonly jwtSecret: string | undefined;
 }
 
 /** In production everything is configured (readConfig insists); elsewhere what is missing is made up, once, and kept. */
@@ -20,8 +20,7 @@ export async function provision(
   logger: Logger,
 ): Promise<Provisions> {
   const { url, jwtSecret } = { url: config.database.url, jwtSecret: config.auth.jwtSecret };
-  if (config.isProduction && url !== undefined && jwtSecret !== undefined)
-    return { config, databaseUrl: url, jwtSecret };
+  if (config.isProduction && url !== undefined) return { config, databaseUrl: url, jwtSecret };
 
   const databaseUrl = url ?? (await startPostgres(config.directory, lifecycle, logger));
   const known = (await readDevelopmentState(config.directory)) ?? newDevelopmentState();

@@ -29,7 +29,8 @@ import type { ListeningServer } from './server.js';
 export interface NodeOptions {
   readonly config: Config;
   readonly databaseUrl: string;
-  readonly jwtSecret: string;
+  /** Undefined where a key server alone vouches for users. */
+  readonly jwtSecret: string | undefined;
   readonly logger: Logger;
   readonly lifecycle: Lifecycle;
   readonly http: ListeningServer;
@@ -86,7 +87,7 @@ export function createNode(options: NodeOptions) {
     publisher,
     ...dispatch,
     health,
-    tokens: createTokens(jwtSecret),
+    tokens: createTokens({ ...config.auth.tokens, secret: jwtSecret }),
     handlers: new Handlers(features.flatMap(({ handlers }) => handlers)),
     reads: features.flatMap(({ reads }) => reads),
     schedules: schedulesOf(features, catalogue),

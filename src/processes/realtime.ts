@@ -8,6 +8,9 @@ export function startRealtime(node: SynapNode): void {
     ...node,
     httpServer: http.server,
     allowedOrigins: config.http.allowedOrigins,
+    trustProxy: config.http.trustProxy,
+    limits: config.sockets,
+    drainMs: config.sockets.drainMs,
     notificationsLastMs: config.retention.notificationsMs,
   });
   lifecycle.onStop('realtime', () => realtime.close());

@@ -120,7 +120,7 @@ describe.each(['redis', 'local'] as const)('the server, %s', (mode) => {
 
   test('a socket may be in so many rooms and no more', async () => {
     await stage.close();
-    await stage.start(mode, { maxSubscriptions: 3 });
+    await stage.start(mode, { server: { limits: { subscriptions: 3 } } });
     const client = await stage.connect(newUser());
     for (const n of [1, 2, 3, 3]) await client.subscribe({ room: `request_${n}` });
     expect(await client.ask('subscribe', { room: 'request_4' })).toMatchObject({

@@ -1,16 +1,25 @@
 import type { Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
-import type { Clock } from '../platform/clock.js';
+import type { Clock, Random } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
+import { Periodic } from '../platform/periodic.js';
 import type { Tokens } from '../platform/tokens.js';
+import type { Acknowledgements } from './acknowledgements.js';
 import type { Backplane } from './backplane.js';
-import { authenticate, SocketError } from './handshake.js';
-import type { RealtimeIo, RealtimeSocket } from './io.js';
+import type { TrustProxy } from './client-address.js';
+import { batchNotifications } from './batching.js';
+import { ConnectionCounts } from './connection-counts.js';
+import { Connection } from './connection.js';
+import { drainConnections } from './drain.js';
+import { guardAgainstFlood } from './flood-guard.js';
+import { Gate } from './gate.js';
+import { authenticate } from './handshake.js';
+import type { RealtimeConnection, RealtimeIo } from './io.js';
+import { defaultLimits, type SocketLimits } from './limits.js';
 import type { NotificationLog } from './postgres-log.js';
 import { RoomReader } from './room-reader.js';
-import { roomKey, userRoom } from './rooms.js';
-import { Subscriptions, type SubscriptionDeps } from './subscriptions.js';
+import { SlowConsumers } from './slow-consumers.js';
 
 export interface RealtimeServerDeps {
   /** With its request listener already in place: Socket.IO answers its own paths before it, and only what was there. */
@@ -22,12 +31,20 @@ export interface RealtimeServerDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly maxSubscriptions?: number;
+  /** Nobody's word on whose connection it is, unless it says otherwise. */
+  readonly trustProxy?: TrustProxy;
+  readonly limits?: Partial<SocketLimits>;
+  readonly acknowledgements?: Acknowledgements;
+  /** The longest that closing may take; 0: all at once. */
+  readonly drainMs?: number;
+  readonly random?: Random;
   readonly notificationsLastMs: number;
 }
 
 export interface RealtimeServer {
   readonly io: RealtimeIo;
+  /** Connections of each user here; other ways to listen count with them. */
+  readonly users: ConnectionCounts;
   /** Refuses new connections and closes the others so that their clients connect elsewhere. The HTTP server stays its owner's. */
   close(): Promise<void>;
 }
@@ -36,62 +53,59 @@ export interface RealtimeServer {
 const maxInboundBytes = 16 * 1024;
 /** A connection that does not ask for its namespace is none of our clients. */
 const connectTimeoutMs = 10_000;
-/** setTimeout cannot wait longer than 2^31 ms; a token may. */
-const longestTimerMs = 86_400_000;
+const defaultDrainMs = 5_000;
 
 export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
-  const { httpServer, backplane, clock, metrics } = deps;
-  let isDraining = false;
-  const io: RealtimeIo = new Server(httpServer, {
-    cors: { origin: [...deps.allowedOrigins], credentials: true },
-    maxHttpBufferSize: maxInboundBytes,
-    perMessageDeflate: false,
-    connectTimeout: connectTimeoutMs,
-    serveClient: true,
-    allowRequest: (_request, decide) => decide(isDraining ? 'draining' : null, !isDraining),
+  const { clock } = deps;
+  const limits: SocketLimits = { ...defaultLimits, ...deps.limits };
+  const gate = new Gate({ trustProxy: false, ...deps, perAddress: limits.perAddress });
+  const users = new ConnectionCounts(limits.perUser);
+  const io = createIo(deps, gate);
+  io.engine.on('connection', (connection: RealtimeConnection) => {
+    gate.admit(connection);
+    guardAgainstFlood(connection, { io, messages: limits.messages, clock });
   });
-  backplane.attach(io);
-  const admit = authenticate(deps.tokens);
+  deps.backplane.attach(io);
+  const admit = authenticate({ ...deps, users });
   io.use((socket, next) => void admit(socket, next));
-  const reader = new RoomReader({ ...deps, recent: backplane.recent });
-  const subscriptionDeps: SubscriptionDeps = { ...deps, reader, maxSubscriptions: deps.maxSubscriptions ?? 100 };
+  const reader = new RoomReader({ ...deps, recent: deps.backplane.recent });
   io.on('connection', (socket) => {
-    new Subscriptions(socket, subscriptionDeps).listen();
-    void socket.join(roomKey(userRoom(socket.data.identity.userId)));
-    metrics.websocketConnections.inc();
-    const cancel = closeAtExpiry(socket, clock);
-    socket.once('disconnect', () => {
-      cancel();
-      metrics.websocketConnections.dec();
-    });
+    if (socket.data.batch) batchNotifications(socket);
+    new Connection(socket, { ...deps, ...limits, reader }).open();
   });
+  const slowConsumers = watchSlowConsumers(io, limits, deps);
   return {
     io,
-    close() {
-      isDraining = true;
-      // Not disconnectSockets: to a client that is told to go, and it would not come back. A closed transport it replaces.
+    users,
+    async close() {
+      gate.drain();
+      await drainConnections({
+        io,
+        clock,
+        drainMs: deps.drainMs ?? defaultDrainMs,
+        random: deps.random ?? Math.random,
+      });
       io.engine.close();
-      return Promise.resolve();
+      await slowConsumers.stop();
     },
   };
 }
 
-/** @returns what takes it back */
-function closeAtExpiry(socket: RealtimeSocket, clock: Clock): () => void {
-  const { expiresAt } = socket.data.identity;
-  if (expiresAt === undefined) return () => {};
-  let cancel = () => {};
-  const wait = (): void => {
-    const leftMs = expiresAt - clock.now();
-    if (leftMs > 0) cancel = clock.after(Math.min(leftMs, longestTimerMs), wait);
-    else close(socket, new SocketError('token_expired', 'The token has expired'));
-  };
-  wait();
-  return () => cancel();
+function createIo({ httpServer, allowedOrigins }: RealtimeServerDeps, gate: Gate): RealtimeIo {
+  return new Server(httpServer, {
+    cors: { origin: [...allowedOrigins], credentials: true },
+    maxHttpBufferSize: maxInboundBytes,
+    perMessageDeflate: false,
+    connectTimeout: connectTimeoutMs,
+    serveClient: true,
+    allowRequest: gate.allow,
+  });
 }
 
-/** What was sent before goes out first; then the transport ends, after which a client connects again by itself. */
-function close(socket: RealtimeSocket, { data }: SocketError): void {
-  socket.emit('closing', data);
-  socket.conn.close();
+function watchSlowConsumers(io: RealtimeIo, { bufferBytes }: SocketLimits, deps: RealtimeServerDeps): Periodic {
+  const slowConsumers = new SlowConsumers({ ...deps, io, bufferBytes });
+  const run = () => Promise.resolve(slowConsumers.check());
+  const watch = new Periodic({ ...deps, name: 'slow consumers', everyMs: 1_000, run });
+  watch.start();
+  return watch;
 }

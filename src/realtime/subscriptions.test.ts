@@ -40,7 +40,7 @@ describe.each(['redis', 'local'] as const)('subscriptions, %s', (mode) => {
       ['request_', 'invalid_room'],
       ['request_a b', 'invalid_room'],
       ['u:somebody-else', 'invalid_room'],
-      ['', 'invalid_room'],
+      ['', 'invalid_message'],
     ])('room %j is refused', async (room, code) => {
       const client = await stage.connect(newUser());
       expect(await client.ask('subscribe', { room })).toMatchObject({ ok: false, code });

@@ -113,7 +113,7 @@ function realDeps(config: Config, database: Database, logger: Logger): AppDeps {
     clock,
     version: '0.0.0-test',
     database,
-    tokens: createTokens(testJwtSecret),
+    tokens: createTokens({ ...config.auth.tokens, secret: testJwtSecret }),
     catalogue,
     acceptor: new EventAcceptor({ catalogue, store, clock, metrics }),
     events: createEventQueries(database),

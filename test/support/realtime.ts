@@ -21,7 +21,7 @@ import { OrderedPublisher } from '../../src/realtime/ordered-publisher.js';
 import { NotificationLog } from '../../src/realtime/postgres-log.js';
 import type { CommittedEntry } from '../../src/realtime/publisher.js';
 import { createRedisBackplane } from '../../src/realtime/redis-backplane.js';
-import { createRealtimeServer } from '../../src/realtime/server.js';
+import { createRealtimeServer, type RealtimeServerDeps } from '../../src/realtime/server.js';
 import { createRedisPrefix, redisUrl as sharedRedisUrl } from './redis.js';
 import { Collected, nextEvent, within } from './signals.js';
 
@@ -38,7 +38,8 @@ export interface NodeOptions {
   /** False: do not wait until Redis is connected. */
   readonly awaitRedis?: boolean;
   readonly clock?: Clock;
-  readonly maxSubscriptions?: number;
+  /** What the server gets beside the test's own. */
+  readonly server?: Partial<RealtimeServerDeps>;
   readonly notificationsLastMs?: number;
 }
 
@@ -67,9 +68,13 @@ export async function startRealtimeNode(options: NodeOptions) {
   const log = new NotificationLog(database);
   const publisher = new OrderedPublisher({ log, fanout: backplane.fanout, metrics, logger: silent, clock });
   const httpServer = createServer((_request, response) => response.writeHead(404).end());
-  const { maxSubscriptions = 100, notificationsLastMs = Infinity } = options;
-  const base = { httpServer, backplane, log, tokens, metrics, clock, maxSubscriptions, notificationsLastMs };
-  const server = createRealtimeServer({ ...base, allowedOrigins: ['http://localhost:5173'], logger: silent });
+  const { notificationsLastMs = Infinity } = options;
+  const server = createRealtimeServer({
+    ...{ httpServer, backplane, log, tokens, metrics, clock, notificationsLastMs, logger: silent },
+    allowedOrigins: ['http://localhost:5173'],
+    drainMs: 0,
+    ...options.server,
+  });
   httpServer.listen(0, '127.0.0.1');
   await once(httpServer, 'listening');
   if (options.awaitRedis !== false) await Promise.all(redises.map((redis) => nextEvent(redis, 'ready')));
@@ -85,6 +90,7 @@ export async function startRealtimeNode(options: NodeOptions) {
     async close() {
       await server.close();
       httpServer.close();
+      httpServer.closeAllConnections();
       await publisher.drain();
       await backplane.close();
       await database.close();
