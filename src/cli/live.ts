@@ -1,5 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
-import { RoomLog, type Outcome } from '../http/page/core/room-log.js';
+import { RoomLog, type Outcome } from '../client/room-log.js';
 import type {
   ClientToServerEvents,
   Refused,

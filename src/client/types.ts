@@ -160,3 +160,9 @@ export interface NotificationsApi {
     readonly unread: number;
   }>;
 }
+
+/** A fault in a body that was refused: its path, such as `data.title`. */
+export interface FieldFault {
+  readonly path: string;
+  readonly message: string;
+}

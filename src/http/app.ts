@@ -25,6 +25,7 @@ export function createApp(deps: AppDeps): Express {
   app.use(cors(deps.config.http.allowedOrigins));
   for (const { path, router } of deps.mounts ?? []) app.use(path, inArea(path), router);
   app.use(mountEndpoints(endpointsOf(deps, counters), guards));
+  if (deps.clientDirectory !== undefined) app.use('/client', servePage(deps.clientDirectory));
   if (deps.pageDirectory !== undefined) app.use(servePage(deps.pageDirectory));
   app.use(guards.rateLimit, notFound);
   app.use(errorHandler(deps));

@@ -71,5 +71,7 @@ export interface AppDeps extends ProbeDeps {
   readonly admission?: Pick<Admission, 'guard'>;
   /** Where the built page lies; without it `/` is not found. */
   readonly pageDirectory?: string;
+  /** The client's modules, which the page imports from /client. */
+  readonly clientDirectory?: string;
   readonly mounts?: readonly Mount[];
 }

@@ -21,7 +21,9 @@ import { version } from '../platform/version.js';
 import { Broadcasts } from '../realtime/broadcasts.js';
 import type { SynapNode } from './node.js';
 
-const pageDirectory = path.join(path.dirname(fileURLToPath(import.meta.url)), '../http/page');
+const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
+const pageDirectory = path.join(dist, 'http/page');
+const clientDirectory = path.join(dist, 'client');
 
 /** Accepts events, answers reads, serves the page and Bull Board. */
 export function startApi(node: SynapNode): void {
@@ -53,6 +55,7 @@ export function startApi(node: SynapNode): void {
     ...node,
     version,
     pageDirectory,
+    clientDirectory,
     admission: startAdmission(node, store),
     acceptor: new EventAcceptor({ catalogue, store, clock, metrics: node.metrics }),
     events: createEventQueries(database),

@@ -211,7 +211,10 @@ describe.each(['redis', 'local'] as const)('coming back, %s', (mode) => {
       const entries = await say(userId, 2);
       const ids = entries.map(({ notification }) => notification.id);
       await database.pool.query('DELETE FROM notifications WHERE id = ANY($1)', [ids]);
-      expect(await ask(userId, { epoch: null, seq: 0 })).toMatchObject({ recovered: false, reset: 'too_old', seq: 2 });
+      for (const paged of [false, true]) {
+        const answer = await ask(userId, { epoch: null, seq: 0 }, paged);
+        expect(answer).toMatchObject({ recovered: false, reset: 'too_old', seq: 2, notifications: [] });
+      }
     });
 
     test('is for who looked at an empty room longer ago than notifications are kept, and for nobody else', async () => {

@@ -154,15 +154,14 @@ export class Actions {
     given: { readonly requestId?: string; readonly aggregateId?: string } = {},
   ): Promise<void> {
     const requestId = given.requestId ?? crypto.randomUUID();
-    const room = `request_${requestId}`;
     const added = newRequest({ id: requestId, type, label }, performance.now());
     this.#store.update((state) => ({ ...state, requests: [added, ...state.requests].slice(0, maxRequests) }));
-    await this.#realtime.listen(room, 'beginning');
+    await this.#realtime.listenToRequest(requestId);
     try {
       await this.#api.send({ type, ...given, requestId, data });
       this.#change(requestId, (request) => accepted(request, performance.now()));
     } catch (thrown) {
-      this.#realtime.leave(room);
+      this.#realtime.leaveRequest(requestId);
       this.#change(requestId, (request) => refused(request, reasonOf(thrown), performance.now()));
       throw thrown;
     }

@@ -4,7 +4,7 @@ import { initialState, type State } from './core/state.js';
 import { isOver } from './core/requests.js';
 import { Store } from './core/store.js';
 import { find } from './dom.js';
-import { heardNotification, heardProgress, Streams } from './news.js';
+import { heardNotification, heardProgress, heardText } from './news.js';
 import { Realtime, type Listener } from './realtime.js';
 import { forgetSession, saveSession, savedSession, takeFarewell, type Session } from './session.js';
 import { chatView } from './views/chat.js';
@@ -23,11 +23,10 @@ const patienceMs = 3_000;
 function start(session: Session): void {
   saveSession(session);
   const store = new Store(initialState(session.userId));
-  const userRoom = `user_${session.userId}`;
   const api = new Api(session.token, turnAway);
   const listener = listenTo(store, {
-    onStale: (room) => room === userRoom && load(),
-    onEnd: (requestId) => realtime.leave(`request_${requestId}`),
+    onStale: () => load(),
+    onEnd: (requestId) => realtime.leaveRequest(requestId),
   });
   const realtime = new Realtime(session.token, listener);
   const actions = new Actions(api, realtime, store);
@@ -38,7 +37,7 @@ function start(session: Session): void {
     clearTimeout(impatience);
     void actions.loadAll();
   };
-  void realtime.listen(userRoom, { recent: historyLength });
+  void realtime.listenToUser(session.userId, historyLength);
 
   find('app', HTMLElement).hidden = false;
   frameView(store, signOut);
@@ -51,11 +50,7 @@ function start(session: Session): void {
 }
 
 /** What is heard becomes state. A request's room is left when the request is over. */
-function listenTo(
-  store: Store<State>,
-  then: { onStale(room: string): void; onEnd(requestId: string): void },
-): Listener {
-  const streams = new Streams();
+function listenTo(store: Store<State>, then: { onStale(): void; onEnd(requestId: string): void }): Listener {
   return {
     onConnection: (connection) => store.update((state) => ({ ...state, connection })),
     onNotification: (notification) => {
@@ -64,7 +59,7 @@ function listenTo(
       if (request !== undefined && isOver(request)) then.onEnd(request.id);
     },
     onProgress: (progress) => store.update((state) => heardProgress(state, progress)),
-    onDelta: (delta) => store.update((state) => streams.heard(state, delta)),
+    onText: (text) => store.update((state) => heardText(state, text)),
     onStale: then.onStale,
     onSignedOut: turnAway,
   };

@@ -1,9 +1,8 @@
-import type { WireDelta, WireNotification, WireProgress } from '../../realtime/contract.js';
+import type { WireNotification, WireProgress } from '../../realtime/contract.js';
 import { noteFrom, projectFrom, taskFrom, threadFrom, type Message } from './core/entities.js';
 import { asObject, textOf, type JsonObject } from './core/json.js';
 import { notified, progressed, type Request } from './core/requests.js';
 import { addNotification, upsert, type Collection, type State } from './core/state.js';
-import { addDelta, noText, type StreamedText } from './core/streaming.js';
 
 type Change = (state: State, data: JsonObject, notification: WireNotification) => State;
 
@@ -44,20 +43,15 @@ export function heardProgress(state: State, progress: WireProgress): State {
   return changeRequest(state, progress.requestId, (request) => progressed(request, progress));
 }
 
-/** The text so far of each answer that is being written, by request. */
-export class Streams {
-  readonly #texts = new Map<string, StreamedText>();
-
-  heard(state: State, delta: WireDelta): State {
-    const text = addDelta(this.#texts.get(delta.requestId) ?? noText, delta);
-    this.#texts.set(delta.requestId, text);
-    const processing = changeRequest(state, delta.requestId, (request) =>
-      progressed(request, { percent: request.percent }),
-    );
-    return changeMessages(processing, delta.requestId, (message) =>
-      message.state === 'streaming' ? { ...message, content: text.text } : message,
-    );
-  }
+/** An answer that is being written, as far as it has come. */
+export function heardText(
+  state: State,
+  { requestId, text }: { readonly requestId: string; readonly text: string },
+): State {
+  const processing = changeRequest(state, requestId, (request) => progressed(request, { percent: request.percent }));
+  return changeMessages(processing, requestId, (message) =>
+    message.state === 'streaming' ? { ...message, content: text } : message,
+  );
 }
 
 function failCompletion(state: State, id: string | undefined, reason: string): State {

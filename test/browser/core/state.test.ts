@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { accepted, newRequest, notified, progressed, refused } from '../../../src/http/page/core/requests.js';
 import { addNotification, addPage, upsert, type Collection } from '../../../src/http/page/core/state.js';
-import { addDelta, noText } from '../../../src/http/page/core/streaming.js';
 import type { WireNotification } from '../../../src/realtime/contract.js';
 
 interface Item {
@@ -82,23 +81,5 @@ describe('a request', () => {
     expect(notified(failed, { status: 'success' }, 4)).toBe(failed);
     expect(notified(fresh, { status: 'pending' }, 4)).toMatchObject({ stage: 'processing' });
     expect(refused(fresh, 'Out of reach.', 2)).toMatchObject({ stage: 'failed', message: 'Out of reach.' });
-  });
-});
-
-describe('streamed text', () => {
-  const piece = (offset: number, text: string, attempt = 1) => ({ offset, text, attempt });
-
-  test('grows piece by piece; what repeats is overwritten', () => {
-    const pieces = [piece(0, 'Prune '), piece(6, 'in '), piece(6, 'in May'), piece(12, '.')];
-    expect(pieces.reduce(addDelta, noText).text).toBe('Prune in May.');
-  });
-
-  test('a gap is left to the notification at the end', () => {
-    expect([piece(0, 'Prune '), piece(9, 'May')].reduce(addDelta, noText).text).toBe('Prune ');
-  });
-
-  test('a newer attempt starts over, and an older one is too late', () => {
-    const pieces = [piece(0, 'First', 1), piece(0, 'Second', 2), piece(5, ' more', 1)];
-    expect(pieces.reduce(addDelta, noText)).toEqual({ attempt: 2, text: 'Second' });
   });
 });
