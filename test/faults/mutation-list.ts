@@ -1,12 +1,5 @@
+import type { Patch } from './mutant.ts';
 import type { Invariant } from './scenario.ts';
-
-interface Patch {
-  /** In dist, without its ending. */
-  readonly file: string;
-  /** Must be there exactly once. */
-  readonly find: string;
-  readonly replace: string;
-}
 
 /** A guard, how to take it out, the fault that needs it, and what must be seen then. */
 export interface Mutation {

@@ -1,10 +1,8 @@
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { chmod } from 'node:fs/promises';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { withMutant } from './mutant.ts';
 import { mutations, type Mutation } from './mutation-list.ts';
 import type { Result } from './report.ts';
 import { endChild, startChild } from './stack/child.ts';
@@ -14,25 +12,7 @@ import { endChild, startChild } from './stack/child.ts';
 const { values } = parseArgs({
   options: { only: { type: 'string', multiple: true }, seed: { type: 'string', default: '1' } },
 });
-const root = path.resolve(import.meta.dirname, '../..');
 const say = (text: string) => process.stdout.write(`${text}\n`);
-
-/** A copy of the build without the guard, with what it finds beside it. */
-async function mutate({ patches }: Mutation, directory: string): Promise<string> {
-  const dist = path.join(directory, 'dist');
-  await cp(path.join(root, 'dist'), dist, { recursive: true });
-  for (const name of ['node_modules', 'prisma', 'package.json'])
-    await symlink(path.join(root, name), path.join(directory, name));
-  for (const { file, find, replace } of patches) {
-    const target = path.join(dist, `${file}.js`);
-    const text = await readFile(target, 'utf8');
-    const [before, after, ...more] = text.split(find);
-    if (before === undefined || after === undefined || more.length > 0)
-      throw new Error(`${file} has "${find}" ${text.split(find).length - 1} times; a mutation must fit exactly once`);
-    await writeFile(target, `${before}${replace}${after}`);
-  }
-  return dist;
-}
 
 async function runMutant(dist: string, { scenario }: Mutation): Promise<Result[]> {
   const child = await startChild(
@@ -51,21 +31,13 @@ async function runMutant(dist: string, { scenario }: Mutation): Promise<Result[]
 
 /** @returns what went red, or why the guard is not proven */
 async function prove(mutation: Mutation): Promise<{ readonly isProven: boolean; readonly seen: string }> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'synap-mutant-'));
-  try {
-    // The programs of Postgres' account do not come by here, but the build's own folder must be readable.
-    await chmod(directory, 0o755);
-    await mkdir(directory, { recursive: true });
-    const results = await runMutant(await mutate(mutation, directory), mutation);
-    const violations = results.flatMap((result) => result.violations);
-    const seen = [...new Set(violations.map(({ invariant }) => invariant))].join(', ');
-    return {
-      isProven: violations.some(({ invariant }) => mutation.expected.includes(invariant)),
-      seen: seen === '' ? 'nothing' : seen,
-    };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  const results = await withMutant(mutation.patches, (dist) => runMutant(dist, mutation));
+  const violations = results.flatMap((result) => result.violations);
+  const seen = [...new Set(violations.map(({ invariant }) => invariant))].join(', ');
+  return {
+    isProven: violations.some(({ invariant }) => mutation.expected.includes(invariant)),
+    seen: seen === '' ? 'nothing' : seen,
+  };
 }
 
 let running: Awaited<ReturnType<typeof startChild>> | undefined;

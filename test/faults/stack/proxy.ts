@@ -10,21 +10,22 @@ interface Link {
   isSwallowed: boolean;
 }
 
-/** A TCP proxy between Synap and what it needs, whose other end can move, slow down, fall silent or hang up. */
+/** A TCP proxy, between Synap and what it needs or before Synap, whose other end can move, slow down, fall silent or hang up. */
 export class Proxy {
   readonly #server: Server;
   readonly #links = new Set<Link>();
   #passage: Passage = 'pass';
-  #target: number;
+  #target: () => number;
   #delayMs = 0;
 
-  private constructor(target: number) {
+  private constructor(target: () => number) {
     this.#target = target;
     this.#server = createServer({ noDelay: true }, (client) => this.#join(client));
   }
 
-  static async listen(target: number): Promise<Proxy> {
-    const proxy = new Proxy(target);
+  /** @param target a port, or what says it anew for each connection, as a balancer does */
+  static async listen(target: number | (() => number)): Promise<Proxy> {
+    const proxy = new Proxy(typeof target === 'number' ? () => target : target);
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     return proxy;
@@ -34,9 +35,13 @@ export class Proxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  get connections(): number {
+    return this.#links.size;
+  }
+
   /** Where new connections go. */
   retarget(port: number): void {
-    this.#target = port;
+    this.#target = () => port;
   }
 
   /** For all that passes from now on, in each direction. */
@@ -71,7 +76,7 @@ export class Proxy {
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect({ port: this.#target, host: '127.0.0.1', noDelay: true });
+    const upstream = connect({ port: this.#target(), host: '127.0.0.1', noDelay: true });
     const link: Link = { client, upstream, isSwallowed: this.#passage === 'swallow' };
     this.#links.add(link);
     this.#carry(link, client, upstream);
@@ -86,9 +91,10 @@ export class Proxy {
     });
     from.on('error', () => undefined);
     from.once('close', () => {
+      // Nobody hears of an end on a line that has fallen silent, until it is reset.
+      if (link.isSwallowed && from === link.upstream) return;
       this.#links.delete(link);
-      // Nobody hears of an end on a line that has fallen silent.
-      if (!link.isSwallowed || from === link.client) to.destroy();
+      to.destroy();
     });
   }
 }

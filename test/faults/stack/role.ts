@@ -10,10 +10,13 @@ export type RoleName = 'api' | 'dispatcher' | 'worker' | 'realtime';
 
 export interface RoleOptions {
   readonly name: string;
-  readonly role: RoleName;
+  readonly role: RoleName | 'control';
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
   readonly logDirectory: string;
+  readonly metricsUrl?: string;
+  /** Another program than Synap with the suite's features; it says `… is ready` as Synap does. */
+  readonly entry?: string;
 }
 
 const respawnAfterMs = 200;
@@ -22,13 +25,14 @@ const maxDeaths = 100;
 /** As in a container: what takes all memory must not take the machine's. */
 const memoryMb = 384;
 const readyWithinMs = 45_000;
-const entry = path.join(import.meta.dirname, '../app/main.ts');
+const synap = path.join(import.meta.dirname, '../app/main.ts');
 
 /** One process of Synap, started again whenever it ends, as an orchestrator does. */
 export class Role {
   readonly name: string;
-  readonly role: RoleName;
+  readonly role: RoleOptions['role'];
   readonly url: string;
+  readonly metricsUrl: string | undefined;
   readonly #options: RoleOptions;
   readonly #log: WriteStream;
   #child: ChildProcess | undefined;
@@ -44,6 +48,7 @@ export class Role {
     this.name = options.name;
     this.role = options.role;
     this.url = `http://127.0.0.1:${options.port}`;
+    this.metricsUrl = options.metricsUrl;
     this.#log = createWriteStream(path.join(options.logDirectory, `${options.name}.log`), { flags: 'a' });
   }
 
@@ -116,7 +121,7 @@ export class Role {
     this.#respawn = undefined;
     const child = await startChild(
       process.execPath,
-      ['--enable-source-maps', `--max-old-space-size=${memoryMb}`, entry],
+      ['--enable-source-maps', `--max-old-space-size=${memoryMb}`, this.#options.entry ?? synap],
       {
         env: this.#options.env,
         stdio: ['pipe', 'pipe', 'pipe'],
@@ -132,7 +137,7 @@ export class Role {
 
   #read(line: string): void {
     this.#log.write(`${line}\n`);
-    if (line.includes('"msg":"Synap is ready"')) this.#ready.resolve();
+    if (line.includes(' is ready"')) this.#ready.resolve();
     if (line.includes('"msg":"armed"')) this.#armed.resolve();
   }
 

@@ -22,9 +22,13 @@ export interface StackOptions {
   /** Where Postgres keeps its data, if not below `directory`. */
   readonly postgresDirectory?: string;
   readonly postgresSettings?: Readonly<Record<string, string>>;
+  /** The processes, if not the usual ones. */
+  readonly processes?: readonly RoleName[];
+  /** Where a role finds Redis, if not at the proxy (`usual`) that all share. */
+  readonly redisPortOf?: (role: RoleName, usual: number) => number | Promise<number>;
 }
 
-const processes: readonly RoleName[] = ['api', 'api', 'dispatcher', 'worker', 'worker', 'realtime'];
+const usualProcesses: readonly RoleName[] = ['api', 'api', 'dispatcher', 'worker', 'worker', 'realtime'];
 /** Small, so that a few hundred jobs are a backlog. */
 export const queueWindow = 200;
 
@@ -78,12 +82,8 @@ export class Stack {
       later(redisProxy, () => redisProxy.close());
       const sinkLog = path.join(directory, 'sink.jsonl');
       const sinkUrl = await startSink(sinkLog, cleanUp);
-      const env = environment(options, {
-        databaseUrl: postgres.urlAt(postgresProxy.port),
-        redisUrl: `redis://127.0.0.1:${redisProxy.port}`,
-        sinkUrl,
-      });
-      const roles = await makeRoles(env, directory);
+      const env = environment(options, { databaseUrl: postgres.urlAt(postgresProxy.port), sinkUrl });
+      const roles = await makeRoles(options, env, redisProxy.port);
       const stack = new Stack({ directory, postgres, postgresProxy, redisProxy, redis, roles, sinkLog }, cleanUp);
       later(stack, () => stack.redis.kill());
       later(roles, () => Promise.all(roles.map((role) => role.end())).then(() => undefined));
@@ -138,14 +138,10 @@ export class Stack {
 
 interface Places {
   readonly databaseUrl: string;
-  readonly redisUrl: string;
   readonly sinkUrl: string;
 }
 
-function environment(
-  { directory, env = {} }: StackOptions,
-  { databaseUrl, redisUrl, sinkUrl }: Places,
-): Record<string, string> {
+function environment({ directory, env = {} }: StackOptions, { databaseUrl, sinkUrl }: Places): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '',
     ...(process.env['FAULTS_DIST'] !== undefined && { FAULTS_DIST: process.env['FAULTS_DIST'] }),
@@ -154,7 +150,6 @@ function environment(
     PINO_PRETTY: 'false',
     LOG_LEVEL: 'info',
     DATABASE_URL: databaseUrl,
-    REDIS_URL: redisUrl,
     DB_POOL_MIN: '0',
     DB_POOL_MAX: '10',
     DB_QUERY_TIMEOUT_MS: '3000',
@@ -170,18 +165,30 @@ function environment(
   };
 }
 
-async function makeRoles(env: Record<string, string>, directory: string): Promise<Role[]> {
+async function makeRoles(
+  { directory, processes = usualProcesses, redisPortOf }: StackOptions,
+  env: Record<string, string>,
+  redisPort: number,
+): Promise<Role[]> {
   const counts = new Map<RoleName, number>();
   return Promise.all(
     processes.map(async (role) => {
       const nth = (counts.get(role) ?? 0) + 1;
       counts.set(role, nth);
       const [port, metricsPort] = await Promise.all([freePort(), freePort()]);
+      const redisUrl = `redis://127.0.0.1:${(await redisPortOf?.(role, redisPort)) ?? redisPort}`;
       return new Role({
         name: `${role}-${nth}`,
         role,
         port,
-        env: { ...env, SYNAP_ROLES: role, PORT: String(port), METRICS_PORT: String(metricsPort) },
+        env: {
+          ...env,
+          REDIS_URL: redisUrl,
+          SYNAP_ROLES: role,
+          PORT: String(port),
+          METRICS_PORT: String(metricsPort),
+        },
+        metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
         logDirectory: path.join(directory, 'logs'),
       });
     }),
