@@ -55,11 +55,11 @@ async function joinInABurst({ broadcaster, edges, plan }: Finale): Promise<void>
   const users = thirdOf(plan.users, 2);
   const isThere = ({ kind, userId }: Device) => kind === 'synap' && users.includes(userId);
   const cuts = plan.devices.filter(isThere).map(async (device) => {
-    await delay(600 + random() * 400);
+    await delay(200 + random() * 400);
     await edges.cut(device);
   });
   const burst = users.map(async (user) => {
-    const until = performance.now() + 1_300;
+    const until = performance.now() + 2_000;
     while (performance.now() < until) {
       await broadcaster.tell(user, lastRequestOf(user));
       await delay(80);

@@ -32,8 +32,8 @@ export const mutations: readonly Mutation[] = [
       {
         file: 'realtime/subscriptions',
         find: 'await this.#socket.join(key);',
-        // As late as where a database under load answers first.
-        replace: 'setTimeout(() => void this.#socket.join(key), 300);',
+        // So late that a read which is slow to come is before it, too.
+        replace: 'setTimeout(() => void this.#socket.join(key), 2_000);',
       },
     ],
     expected: ['late'],
