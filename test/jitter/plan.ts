@@ -84,7 +84,7 @@ export function planRun(options: JitterOptions, prefix: string): Plan {
 /** A room of each user's that nothing goes to before the end: there, nothing that comes later can heal a loss. */
 export const lastRequestOf = (userId: string): string => `${userId}-last`;
 
-export const ownRoom = (userId: string): PlannedRoom => ({ name: `user_${userId}`, key: `u:${userId}`, fromMs: 0 });
+const ownRoom = (userId: string): PlannedRoom => ({ name: `user_${userId}`, key: `u:${userId}`, fromMs: 0 });
 
 const requestRoom = (userId: string, requestId: string, fromMs: number): PlannedRoom => ({
   name: `request_${requestId}`,
