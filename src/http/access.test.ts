@@ -72,6 +72,8 @@ const userRoutes: [path: string, options: CallOptions][] = [
   ['/v1/events/:eventId/descendants', {}],
   ['/v1/requests/req-ada', {}],
   ['/v1/requests/req-ada', { method: 'DELETE' }],
+  ['/v1/notifications', {}],
+  ['/v1/notifications/seen', post({ upTo: 1 })],
   ['/v1/files', { method: 'POST', body: 'x' }],
   ['/v1/files/:fileId', {}],
   ['/v1/notes', {}],

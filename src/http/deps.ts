@@ -22,6 +22,7 @@ import type { Metrics } from '../platform/metrics.js';
 import type { Redis } from '../platform/redis.js';
 import type { Tokens } from '../platform/tokens.js';
 import type { Broadcasts } from '../realtime/broadcasts.js';
+import type { NotificationQueries } from '../realtime/notification-queries.js';
 import type { Admission } from './middleware/admission.js';
 
 /** What every HTTP server of a process needs, whatever its roles. */
@@ -64,6 +65,7 @@ export interface AppDeps extends ProbeDeps {
   readonly cancellation: Pick<RequestCancellation, 'cancel'>;
   readonly uploads: Uploads;
   readonly broadcasts: Pick<Broadcasts, 'broadcast'>;
+  readonly notifications: NotificationQueries;
   readonly reads: readonly Read[];
   readonly admin: AdminDeps;
   readonly schedules: readonly Schedule[];

@@ -10,12 +10,14 @@ import { getCorrelatedEvents } from './routes/get-correlated-events.js';
 import { getDescendants } from './routes/get-descendants.js';
 import { getEvent } from './routes/get-event.js';
 import { getFile } from './routes/get-file.js';
+import { getNotifications } from './routes/get-notifications.js';
 import { getRequest } from './routes/get-request.js';
 import { postBroadcast } from './routes/post-broadcast.js';
 import { postDevToken } from './routes/post-dev-token.js';
 import { postEvents } from './routes/post-events.js';
 import { postEventsBatch } from './routes/post-events-batch.js';
 import { postFiles } from './routes/post-files.js';
+import { postNotificationsSeen } from './routes/post-notifications-seen.js';
 
 /** Every route of the API; the most used come first, because they are tried in order. */
 export function endpointsOf(deps: AppDeps, counters: Counters): Endpoint[] {
@@ -23,11 +25,13 @@ export function endpointsOf(deps: AppDeps, counters: Counters): Endpoint[] {
   return [
     postEvents(acceptor),
     postEventsBatch(acceptor),
-    getCorrelatedEvents(deps.events),
-    getEvent(deps.events),
-    getDescendants(deps.events),
+    getCorrelatedEvents(deps.events, deps.notifications),
+    getEvent(deps.events, deps.notifications),
+    getDescendants(deps.events, deps.notifications),
     getRequest(deps.requests),
     deleteRequest(deps.cancellation),
+    getNotifications(deps.notifications),
+    postNotificationsSeen(deps.notifications),
     postFiles(deps.uploads, deps.config.http),
     getFile(deps.uploads),
     postBroadcast(deps.broadcasts),
