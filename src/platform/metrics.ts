@@ -57,6 +57,8 @@ export function createMetrics(prefix: string) {
     outboxDispatched: counter('outbox_dispatched_total', 'Jobs put in a queue, by the way they took', ['path']),
     retentionDeleted: counter('retention_deleted_total', 'Rows deleted because they were past their age', ['table']),
     websocketConnections: gauge('websocket_connections_active', 'Connected sockets'),
+    eventStreams: gauge('event_streams_active', 'Open streams of server-sent events'),
+    eventStreamsClosed: counter('event_streams_closed_total', 'Streams of server-sent events that ended', ['reason']),
     websocketMessages: counter('websocket_messages_sent_total', 'Messages published to rooms', ['event']),
     websocketBroadcastDuration: histogram(
       'websocket_broadcast_duration_seconds',

@@ -1,5 +1,11 @@
+import { createStreamApp, streamPath } from '../http/stream-app.js';
+import { OpenStreams } from '../http/streams/open-streams.js';
+import { version } from '../platform/version.js';
 import { createRealtimeServer } from '../realtime/server.js';
 import type { SynapNode } from './node.js';
+
+/** As with sockets: so many per user and replica, and so much that waits for one of them. */
+const streamLimits = { perUser: 50, bufferBytes: 1024 * 1024, drainMs: 2_000 };
 
 /** Socket.IO on the process' HTTP server. */
 export function startRealtime(node: SynapNode): void {
@@ -11,5 +17,13 @@ export function startRealtime(node: SynapNode): void {
     notificationsLastMs: config.retention.notificationsMs,
   });
   lifecycle.onStop('realtime', () => realtime.close());
+  startStreams(node);
   health.add(backplane.check);
+}
+
+/** Server-sent events, for where sockets do not come through. */
+function startStreams(node: SynapNode): void {
+  const streams = new OpenStreams({ ...node, tap: node.backplane, random: Math.random, limits: streamLimits });
+  node.lifecycle.onStop('streams', () => streams.close());
+  node.http.serveAt(streamPath, createStreamApp({ ...node, version, streams }));
 }
