@@ -11,6 +11,7 @@ import { getDescendants } from './routes/get-descendants.js';
 import { getEvent } from './routes/get-event.js';
 import { getFile } from './routes/get-file.js';
 import { getNotifications } from './routes/get-notifications.js';
+import { getPresence, getUserPresence } from './routes/get-presence.js';
 import { getRequest } from './routes/get-request.js';
 import { postBroadcast } from './routes/post-broadcast.js';
 import { postDevToken } from './routes/post-dev-token.js';
@@ -35,6 +36,8 @@ export function endpointsOf(deps: AppDeps, counters: Counters): Endpoint[] {
     postFiles(deps.uploads, deps.config.http),
     getFile(deps.uploads),
     postBroadcast(deps.broadcasts),
+    getPresence(deps.presence),
+    getUserPresence(deps.presence),
     ...deps.reads.map((read) => featureRead(read, deps.database)),
     ...adminEndpoints(deps.admin),
     getSchedules(deps),

@@ -61,6 +61,7 @@ export function startApi(node: SynapNode): void {
     uploads: createUploads({ storage: createStorage(config.storage, node.metrics), sql: database.sql }),
     broadcasts: new Broadcasts({ log: node.log, publisher, presence: node.backplane.presence }),
     notifications: new NotificationQueries(database),
+    presence: node.backplane.presence,
     admin: createAdmin(node, administration),
     mounts: [{ path: '/admin', router: operations }],
   });

@@ -23,7 +23,13 @@ export function startRealtime(node: SynapNode): void {
 
 /** Server-sent events, for where sockets do not come through. */
 function startStreams(node: SynapNode): void {
-  const streams = new OpenStreams({ ...node, tap: node.backplane, random: Math.random, limits: streamLimits });
+  const streams = new OpenStreams({
+    ...node,
+    tap: node.backplane,
+    presence: node.backplane.presence,
+    random: Math.random,
+    limits: streamLimits,
+  });
   node.lifecycle.onStop('streams', () => streams.close());
   node.http.serveAt(streamPath, createStreamApp({ ...node, version, streams }));
 }

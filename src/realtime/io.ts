@@ -1,9 +1,13 @@
 import type { DefaultEventsMap, Server, Socket } from 'socket.io';
 import type { Identity } from '../platform/tokens.js';
-import type { ClientToServerEvents, ServerToClientEvents } from './contract.js';
+import type { ClientToServerEvents, HandshakeAuth, ServerToClientEvents } from './contract.js';
+
+export type Device = NonNullable<HandshakeAuth['device']>;
 
 export interface SocketData {
   identity: Identity;
+  /** As the client named it when it connected. */
+  device?: Device | undefined;
 }
 
 export type RealtimeIo = Server<ClientToServerEvents, ServerToClientEvents, DefaultEventsMap, SocketData>;

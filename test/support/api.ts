@@ -134,6 +134,7 @@ function realDeps(config: Config, database: Database, logger: Logger): AppDeps {
     reads: features.flatMap(({ reads }) => reads),
     schedules: schedulesOf(features, catalogue),
     notifications: new NotificationQueries(database),
+    presence: new LocalPresence(),
     admin: adminDeps(database, catalogue, logger),
   };
 }

@@ -33,7 +33,7 @@ export async function startStreamServer(node: RealtimeNode, { clock = systemCloc
   const config = readConfig({ NODE_ENV: 'test', RATE_LIMIT_MAX: '10000', ALLOWED_ORIGINS: 'https://app.example.com' });
   const { log, metrics, database, backplane } = node;
   const streams = new OpenStreams({
-    ...{ log, metrics, logger, clock, tap: backplane, random: () => 0 },
+    ...{ log, metrics, logger, clock, tap: backplane, presence: backplane.presence, random: () => 0 },
     limits: { perUser: 3, bufferBytes: 1024 * 1024, drainMs: 0, ...limits },
   });
   const base = { config, logger, metrics, clock, version: 'test', database, tokens, redis: undefined, streams };

@@ -5,7 +5,9 @@ import type { Logger } from '../../platform/logger.js';
 import type { Metrics } from '../../platform/metrics.js';
 import type { Closing, RoomHead, SocketErrorCode } from '../../realtime/contract.js';
 import { RoomStream, type RoomStreamDeps } from '../../realtime/room-stream.js';
-import type { Room } from '../../realtime/rooms.js';
+import type { Device } from '../../realtime/io.js';
+import type { Presence } from '../../realtime/presence.js';
+import { roomKey, type Room } from '../../realtime/rooms.js';
 import { EventStream } from './event-stream.js';
 
 export interface StreamLimits {
@@ -19,6 +21,7 @@ export interface StreamLimits {
 
 export interface OpenStreamsDeps extends RoomStreamDeps {
   readonly clock: Clock;
+  readonly presence: Pick<Presence, 'connect'>;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -30,6 +33,7 @@ export interface StreamWant {
   readonly since: RoomHead | undefined;
   readonly userId: string;
   readonly expiresAt: number | undefined;
+  readonly device?: Device | undefined;
 }
 
 type EndReason = Extract<SocketErrorCode, 'token_expired' | 'draining' | 'slow_consumer' | 'unavailable'>;
@@ -88,7 +92,7 @@ export class OpenStreams {
     const begin = await room.open();
     if (res.destroyed) return;
     this.#refuseWhileDraining();
-    this.#keep(stream, want.expiresAt, { room, sink, res });
+    this.#keep(stream, want, { room, sink, res });
     sink.begin();
     begin();
   }
@@ -129,11 +133,12 @@ export class OpenStreams {
     };
   }
 
-  #keep(stream: Open, expiresAt: number | undefined, { room, sink, res }: Parts): void {
-    const { metrics } = this.#deps;
+  #keep(stream: Open, want: StreamWant, { room, sink, res }: Parts): void {
+    const { metrics, presence } = this.#deps;
     this.#open.add(stream);
     metrics.eventStreams.inc();
-    const cancels = [this.#beat(room, sink), this.#endAt(expiresAt, stream)];
+    const leave = presence.connect({ ...want, room: roomKey(want.room) });
+    const cancels = [this.#beat(room, sink), this.#endAt(want.expiresAt, stream), leave];
     res.once('close', () => {
       for (const cancel of cancels) cancel();
       this.#open.delete(stream);
