@@ -6,6 +6,7 @@ import { adminEndpoints } from './routes/admin/endpoints.js';
 import { deleteRequest } from './routes/delete-request.js';
 import { getSchedules } from './routes/admin/get-schedules.js';
 import { featureRead } from './routes/feature-read.js';
+import { getAsyncApi } from './routes/get-asyncapi.js';
 import { getCorrelatedEvents } from './routes/get-correlated-events.js';
 import { getDescendants } from './routes/get-descendants.js';
 import { getEvent } from './routes/get-event.js';
@@ -41,6 +42,7 @@ export function endpointsOf(deps: AppDeps, counters: Counters): Endpoint[] {
     ...deps.reads.map((read) => featureRead(read, deps.database)),
     ...adminEndpoints(deps.admin),
     getSchedules(deps),
+    getAsyncApi(deps.version),
     ...(deps.config.isProduction ? [] : [postDevToken(deps.tokens)]),
   ];
 }
