@@ -1,6 +1,7 @@
 import { createStreamApp, streamPath } from '../http/stream-app.js';
 import { OpenStreams } from '../http/streams/open-streams.js';
 import { version } from '../platform/version.js';
+import { RoomReader } from '../realtime/room-reader.js';
 import { createRealtimeServer } from '../realtime/server.js';
 import type { SynapNode } from './node.js';
 
@@ -26,6 +27,11 @@ function startStreams(node: SynapNode): void {
   const streams = new OpenStreams({
     ...node,
     tap: node.backplane,
+    reader: new RoomReader({
+      ...node,
+      recent: node.backplane.recent,
+      notificationsLastMs: node.config.retention.notificationsMs,
+    }),
     presence: node.backplane.presence,
     random: Math.random,
     limits: streamLimits,

@@ -1,7 +1,5 @@
-import type { Clock } from '../platform/clock.js';
-import type { Ephemeral, RoomHead, StreamEvents, WireNotification } from './contract.js';
-import { toWire } from './fanout.js';
-import { pageSize, type NotificationLog, type RoomPage } from './postgres-log.js';
+import type { Ephemeral, RoomHead, StreamEvents, SubscribeRequest, WireNotification } from './contract.js';
+import type { RoomAnswer, RoomReader } from './room-reader.js';
 import { roomKey, wireName, type Room } from './rooms.js';
 import type { RoomTap } from './tap.js';
 
@@ -9,36 +7,38 @@ export type StreamFrame = {
   [Event in keyof StreamEvents]: { readonly event: Event; readonly payload: StreamEvents[Event] };
 }[keyof StreamEvents];
 
-/** Where a stream goes: one client's connection. */
+/** Where a client goes on from; in a room that was empty, when that was. */
+export type StreamSince = NonNullable<SubscribeRequest['since']>;
+
+/** Where a stream goes: one client's connection. What is sent after its end goes nowhere. */
 export interface StreamSink {
   /** `at` is where a client that got this frame goes on from; ephemeral frames have none. */
-  send(frame: StreamFrame, at?: RoomHead): void;
+  send(frame: StreamFrame, at?: StreamSince): void;
   /** Resolves when the client has taken what was sent, more or less; or has left. */
   drained(): Promise<void>;
 }
 
 export interface RoomStreamDeps {
   readonly tap: RoomTap;
-  readonly log: Pick<NotificationLog, 'replay'>;
-  readonly clock: Clock;
+  readonly reader: Pick<RoomReader, 'read'>;
 }
 
 export interface RoomStreamOptions {
   readonly room: Room;
   /** The last notification that the client has; without it, only what comes from now on. */
-  readonly since: RoomHead | undefined;
+  readonly since: StreamSince | undefined;
   /** When the token ends: milliseconds since the epoch. */
   readonly expiresAt: number | undefined;
-  /** The log could not be read: the stream is at its end. */
+  /** The room could not be read: the stream is at its end. */
   readonly onFailure: (thrown: unknown) => void;
 }
 
-/** Frames that wait while the log is read; what is beyond is read from the log, too. */
+/** Frames that wait while the room is read; what is beyond is read too. */
 const maxWaiting = 256;
 
 /**
  * A room's notifications in order, once: listens first and reads then, so what is committed in between is in one of the two, and
- * drops what it has by its number. A gap, a loss of the connection to Redis or a doubt (`check`) is answered from the log, which has
+ * drops what it has by its number. A gap, a loss of the connection to Redis or a doubt (`check`) is answered by reading, which finds
  * all that was published: a frame that does not fit is therefore not kept.
  *
  *     reading ─▶ live ─▶ (gap, check) ─▶ reading
@@ -48,8 +48,9 @@ export class RoomStream {
   readonly #deps: RoomStreamDeps;
   readonly #options: RoomStreamOptions;
   readonly #sink: StreamSink;
+  readonly #key: string;
   #cursor: RoomHead = { epoch: null, seq: 0 };
-  /** What arrived while the log is read; undefined while nothing is. */
+  /** What arrived while the room is read; undefined while it is not. */
   #waiting: (WireNotification | Ephemeral)[] | undefined = [];
   #isBehind = false;
   #isClosed = false;
@@ -59,23 +60,23 @@ export class RoomStream {
     this.#deps = deps;
     this.#options = options;
     this.#sink = sink;
+    this.#key = roomKey(options.room);
   }
 
-  /** Resolves when the first of the log is read, with what begins the stream. @throws SynapError `unavailable` */
+  /** Resolves when the room was read for the first time, with what begins the stream. @throws SynapError `unavailable` */
   async open(): Promise<() => void> {
-    this.#endTap = this.#deps.tap.tap(roomKey(this.#options.room), {
+    this.#endTap = this.#deps.tap.tap(this.#key, {
       onNotification: (notification) => this.#onFrame(notification),
       onEphemeral: (frame) => this.#onFrame(frame),
       onCheck: () => this.check(),
     });
     try {
       const { since } = this.#options;
-      const page = await this.#read(since);
-      const head = headOf(page);
-      this.#cursor = since ?? head;
+      const answer = await this.#deps.reader.read({ room: this.#key, since, paged: true });
+      this.#cursor = headOf(since ?? answer);
       return () => {
-        this.#sendReady(head);
-        void this.#catchUp(since === undefined ? undefined : { page });
+        this.#sendReady(answer);
+        void this.#catchUp(answer);
       };
     } catch (thrown) {
       this.close();
@@ -83,13 +84,12 @@ export class RoomStream {
     }
   }
 
-  /** Something may have been missed: looks into the log. */
+  /** Something may have been missed: reads. */
   check(): void {
     this.#isBehind = true;
     if (this.#waiting === undefined) void this.#catchUp();
   }
 
-  /** What is sent after it goes nowhere: the sink has ended too. */
   close(): void {
     this.#isClosed = true;
     this.#endTap();
@@ -112,16 +112,14 @@ export class RoomStream {
   }
 
   /** Reads what is missing, then takes what arrived meanwhile, until that fits. One at a time: `#waiting` says so. */
-  async #catchUp(first?: { readonly page: RoomPage | undefined }): Promise<void> {
-    let known = first;
-    this.#isBehind ||= first !== undefined;
+  async #catchUp(first?: RoomAnswer): Promise<void> {
     try {
+      this.#waiting ??= [];
+      if (first !== undefined) await this.#sendFirst(first);
       do {
-        this.#waiting ??= [];
         while (this.#isBehind) {
           this.#isBehind = false;
-          await this.#readPages(known);
-          known = undefined;
+          await this.#readOn();
         }
         await this.#takeWaiting(this.#waiting);
       } while (this.#mustReadAgain());
@@ -131,7 +129,29 @@ export class RoomStream {
     }
   }
 
-  /** No faster than the client reads. */
+  /** What was missed, then the texts that are being written, as far as they have come: what arrives live continues them. */
+  async #sendFirst(answer: RoomAnswer): Promise<void> {
+    if (this.#options.since !== undefined && (await this.#sendAnswer(answer))) await this.#readOn();
+    for (const payload of answer.streams ?? []) this.#sink.send({ event: 'delta', payload });
+  }
+
+  async #readOn(): Promise<void> {
+    while (!this.#isClosed) {
+      const answer = await this.#deps.reader.read({ room: this.#key, since: this.#cursor, paged: true });
+      if (!(await this.#sendAnswer(answer))) return;
+    }
+  }
+
+  /** @returns whether there is more to read; no faster than the client takes it */
+  async #sendAnswer(answer: RoomAnswer): Promise<boolean> {
+    if (answer.reset !== undefined) this.#reset(answer.reset, headOf(answer));
+    for (const notification of answer.notifications) {
+      this.#send(notification);
+      await this.#sink.drained();
+    }
+    return answer.hasMore === true;
+  }
+
   async #takeWaiting(waiting: (WireNotification | Ephemeral)[]): Promise<void> {
     for (let frame = waiting.shift(); frame !== undefined && !this.#isClosed; frame = waiting.shift()) {
       this.#take(frame);
@@ -140,37 +160,15 @@ export class RoomStream {
     }
   }
 
-  async #readPages(first?: { readonly page: RoomPage | undefined }): Promise<void> {
-    let known = first;
-    while (!this.#isClosed) {
-      const page = known === undefined ? await this.#read(this.#cursor) : known.page;
-      known = undefined;
-      const missed = missedSince(this.#cursor, page);
-      if (missed === 'epoch_changed' || missed === 'too_old') return this.#reset(missed, headOf(page));
-      for (const notification of missed) {
-        this.#send(notification);
-        await this.#sink.drained();
-      }
-      if (page === undefined || page.entries.length <= pageSize) return;
-    }
-  }
-
   #mustReadAgain(): boolean {
     return this.#isBehind && !this.#isClosed;
   }
 
-  #read(since: RoomHead | undefined): Promise<RoomPage | undefined> {
-    const after = since?.seq ?? Number.MAX_SAFE_INTEGER;
-    return this.#deps.log.replay({ room: roomKey(this.#options.room), epoch: since?.epoch ?? undefined, after });
-  }
-
-  #sendReady(head: RoomHead): void {
+  #sendReady(answer: RoomAnswer): void {
     const { room, expiresAt } = this.#options;
-    const times = {
-      at: new Date(this.#deps.clock.now()).toISOString(),
-      expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-    };
-    this.#sink.send({ event: 'ready', payload: { room: wireName(room), ...head, ...times } }, this.#cursor);
+    const expiry = expiresAt === undefined ? null : new Date(expiresAt).toISOString();
+    const payload = { room: wireName(room), ...headOf(answer), at: answer.at, expiresAt: expiry };
+    this.#sink.send({ event: 'ready', payload }, { at: answer.at, ...this.#cursor });
   }
 
   #send(notification: WireNotification): void {
@@ -178,21 +176,10 @@ export class RoomStream {
     this.#sink.send({ event: 'notification', payload: notification }, this.#cursor);
   }
 
-  #reset(reason: 'epoch_changed' | 'too_old', head: RoomHead): void {
+  #reset(reason: StreamEvents['reset']['reason'], head: RoomHead): void {
     this.#cursor = head;
     this.#sink.send({ event: 'reset', payload: { room: wireName(this.#options.room), reason, ...head } }, head);
   }
 }
 
-const headOf = (page: RoomPage | undefined): RoomHead =>
-  page === undefined ? { epoch: null, seq: 0 } : { epoch: page.epoch, seq: page.lastSeq };
-
-/** The page's notifications if nothing is missing between the cursor and them, and up to the head or to the end of a full page. */
-function missedSince(cursor: RoomHead, page: RoomPage | undefined): WireNotification[] | 'epoch_changed' | 'too_old' {
-  if (page === undefined) return cursor.epoch === null ? [] : 'too_old';
-  if (cursor.epoch !== null && cursor.epoch !== page.epoch) return 'epoch_changed';
-  const { entries, lastSeq } = page;
-  const isUnbroken = entries.every(({ seq }, index) => seq === cursor.seq + index + 1);
-  const isWhole = entries.length > pageSize || cursor.seq + entries.length === lastSeq;
-  return isUnbroken && isWhole ? entries.map(toWire) : 'too_old';
-}
+const headOf = ({ epoch, seq }: RoomHead): RoomHead => ({ epoch, seq });

@@ -9,6 +9,7 @@ import { readConfig } from '../../src/platform/config.js';
 import { Health } from '../../src/platform/health.js';
 import { Lifecycle } from '../../src/platform/lifecycle.js';
 import type { StreamEvents, WireNotification } from '../../src/realtime/contract.js';
+import { RoomReader } from '../../src/realtime/room-reader.js';
 import { urlOf } from './api.js';
 import { tokens, type RealtimeNode } from './realtime.js';
 import { Collected, within } from './signals.js';
@@ -16,12 +17,15 @@ import { Collected, within } from './signals.js';
 export interface StreamServerOptions {
   readonly clock?: Clock;
   readonly limits?: Partial<StreamLimits>;
+  /** Between each look into a room and its answer. */
+  readonly whileReading?: () => Promise<void>;
 }
 
 export type StreamServer = Awaited<ReturnType<typeof startStreamServer>>;
 
 /** The streams of a realtime node, on a port of their own. */
-export async function startStreamServer(node: RealtimeNode, { clock = systemClock, limits }: StreamServerOptions = {}) {
+export async function startStreamServer(node: RealtimeNode, options: StreamServerOptions = {}) {
+  const { clock = systemClock, limits, whileReading } = options;
   const lines = new Collected<string>();
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -31,9 +35,17 @@ export async function startStreamServer(node: RealtimeNode, { clock = systemCloc
   });
   const logger = pino({ level: 'trace' }, stream);
   const config = readConfig({ NODE_ENV: 'test', RATE_LIMIT_MAX: '10000', ALLOWED_ORIGINS: 'https://app.example.com' });
-  const { log, metrics, database, backplane } = node;
+  const { metrics, database, backplane } = node;
+  const reader = new RoomReader({ ...node, clock, recent: backplane.recent, notificationsLastMs: 30 * 86_400_000 });
   const streams = new OpenStreams({
-    ...{ log, metrics, logger, clock, tap: backplane, presence: backplane.presence, random: () => 0 },
+    reader: {
+      async read(question) {
+        const answer = await reader.read(question);
+        await whileReading?.();
+        return answer;
+      },
+    },
+    ...{ metrics, logger, clock, tap: backplane, presence: backplane.presence, random: () => 0 },
     limits: { perUser: 3, bufferBytes: 1024 * 1024, drainMs: 0, ...limits },
   });
   const base = { config, logger, metrics, clock, version: 'test', database, tokens, redis: undefined, streams };

@@ -1,16 +1,22 @@
 import { once } from 'node:events';
 import type { Response } from 'express';
-import type { RoomHead } from '../../realtime/contract.js';
-import type { StreamFrame, StreamSink } from '../../realtime/room-stream.js';
+import type { StreamFrame, StreamSince, StreamSink } from '../../realtime/room-stream.js';
 
-/** `<epoch>.<seq>`: what a client sends back as Last-Event-ID. A room without notifications has the epoch null. */
-export const toEventId = ({ epoch, seq }: RoomHead): string => `${epoch ?? 'null'}.${seq}`;
+/** `<epoch>.<seq>`, what a client sends back as Last-Event-ID; of a room without notifications `null.0.<milliseconds of its time>`. */
+export const toEventId = ({ epoch, seq, at }: StreamSince): string =>
+  epoch === null && at !== undefined ? `null.${seq}.${Date.parse(at)}` : `${epoch ?? 'null'}.${seq}`;
 
-export function parseEventId(text: string): RoomHead | undefined {
-  const match = /^(null|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(\d{1,15})$/.exec(text);
+const form = /^(null|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(\d{1,15})(?:\.(\d{1,15}))?$/;
+
+export function parseEventId(text: string): StreamSince | undefined {
+  const match = form.exec(text);
   if (match === null) return undefined;
-  const [, epoch = 'null', seq] = match;
-  return { epoch: epoch === 'null' ? null : epoch, seq: Number(seq) };
+  const [, epoch = 'null', seq, at] = match;
+  return {
+    epoch: epoch === 'null' ? null : epoch,
+    seq: Number(seq),
+    ...(at !== undefined && { at: new Date(Number(at)).toISOString() }),
+  };
 }
 
 const maxStuckBeats = 2;
@@ -42,7 +48,7 @@ export class EventStream implements StreamSink {
     this.#res.flushHeaders();
   }
 
-  send({ event, payload }: StreamFrame, at?: RoomHead): void {
+  send({ event, payload }: StreamFrame, at?: StreamSince): void {
     const id = at === undefined ? '' : `id: ${toEventId(at)}\n`;
     // JSON has no line breaks of its own.
     this.#write(`${id}event: ${event}\ndata: ${JSON.stringify(payload)}\n\n`);

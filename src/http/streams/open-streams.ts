@@ -3,8 +3,8 @@ import type { Clock, Random } from '../../platform/clock.js';
 import { SynapError, toError } from '../../platform/errors.js';
 import type { Logger } from '../../platform/logger.js';
 import type { Metrics } from '../../platform/metrics.js';
-import type { Closing, RoomHead, SocketErrorCode } from '../../realtime/contract.js';
-import { RoomStream, type RoomStreamDeps } from '../../realtime/room-stream.js';
+import type { Closing, SocketErrorCode } from '../../realtime/contract.js';
+import { RoomStream, type RoomStreamDeps, type StreamSince } from '../../realtime/room-stream.js';
 import type { Device } from '../../realtime/io.js';
 import type { Presence } from '../../realtime/presence.js';
 import { roomKey, type Room } from '../../realtime/rooms.js';
@@ -30,7 +30,7 @@ export interface OpenStreamsDeps extends RoomStreamDeps {
 
 export interface StreamWant {
   readonly room: Room;
-  readonly since: RoomHead | undefined;
+  readonly since: StreamSince | undefined;
   readonly userId: string;
   readonly expiresAt: number | undefined;
   readonly device?: Device | undefined;
