@@ -13,16 +13,21 @@ const unread = (room: string) => `
   (SELECT count(*)::int FROM room_entries u ${notificationOf('u')}
    WHERE u.room = ${room}.key AND u.seq > ${room}."lastSeq" - ${unreadWindow} AND n."seenAt" IS NULL)`;
 
-/** Head, count and page are of one snapshot. A room without entries to give is one row of nulls. */
+/**
+ * Head, count and page are of one snapshot. A room without entries to give is one row of nulls. MATERIALIZED, or the count would be
+ * made anew for each row of the page.
+ */
 const list = (within: string, order: 'ASC' | 'DESC') => `
-  SELECT r.epoch, r."lastSeq", ${unread('r')} AS unread, e.*
-  FROM rooms r
+  WITH head AS MATERIALIZED (
+    SELECT r.key, r.epoch, r."lastSeq", ${unread('r')} AS unread FROM rooms r WHERE r.key = $1
+  )
+  SELECT r.epoch, r."lastSeq", r.unread, e.*
+  FROM head r
   LEFT JOIN LATERAL (
     SELECT x.seq, ${columns} FROM room_entries x ${notificationOf('x')}
     WHERE x.room = r.key AND ${within}
     ORDER BY x.seq ${order} LIMIT $3
   ) e ON true
-  WHERE r.key = $1
   ORDER BY e.seq ${order}`;
 
 const unseen = `x.seq > r."lastSeq" - ${unreadWindow} AND n."seenAt" IS NULL`;
