@@ -29,17 +29,8 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 /** In a process of its own: the parser is CommonJS all the way down, which Jest's modules do not load. */
-const lint = `
-  const { Parser } = require('@asyncapi/parser');
-  const chunks = [];
-  process.stdin.on('data', (chunk) => chunks.push(chunk)).on('end', async () => {
-    const { document, diagnostics } = await new Parser().parse(Buffer.concat(chunks).toString());
-    const found = diagnostics.filter(({ severity }) => severity <= 1).map(({ message, path }) => path.join('.') + ': ' + message);
-    process.stdout.write(JSON.stringify({ isValid: document !== undefined, found }));
-  });`;
-
 async function linted(given: object): Promise<{ isValid: boolean; found: string[] }> {
-  const running = promisify(execFile)(process.execPath, ['--eval', lint]);
+  const running = promisify(execFile)(process.execPath, ['test/support/lint-asyncapi.js']);
   running.child.stdin?.end(JSON.stringify(given));
   return JSON.parse((await running).stdout) as { isValid: boolean; found: string[] };
 }

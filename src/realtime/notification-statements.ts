@@ -1,7 +1,7 @@
 import type { Statement } from '../platform/database.js';
 
 /** What counts as unread, and what `unread` lists: the newest so many of a room. A bound on what one call reads. */
-export const unreadWindow = 1_000;
+const unreadWindow = 1_000;
 
 const columns = `n.id, n.type, n.data, n.status, n.timestamp, n."requestId", n."eventId", n.error, n."deliveredAt", n."seenAt"`;
 

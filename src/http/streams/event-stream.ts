@@ -3,7 +3,7 @@ import type { Response } from 'express';
 import type { StreamFrame, StreamSince, StreamSink } from '../../realtime/room-stream.js';
 
 /** `<epoch>.<seq>`, what a client sends back as Last-Event-ID; of a room without notifications `null.0.<milliseconds of its time>`. */
-export const toEventId = ({ epoch, seq, at }: StreamSince): string =>
+const toEventId = ({ epoch, seq, at }: StreamSince): string =>
   epoch === null && at !== undefined ? `null.${seq}.${Date.parse(at)}` : `${epoch ?? 'null'}.${seq}`;
 
 const form = /^(null|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(\d{1,15})(?:\.(\d{1,15}))?$/;
