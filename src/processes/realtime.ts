@@ -2,6 +2,7 @@ import { createStreamApp, streamPath } from '../http/stream-app.js';
 import { OpenStreams } from '../http/streams/open-streams.js';
 import { version } from '../platform/version.js';
 import { RoomReader } from '../realtime/room-reader.js';
+import { Acknowledgements } from '../realtime/acknowledgements.js';
 import { createRealtimeServer } from '../realtime/server.js';
 import type { SynapNode } from './node.js';
 
@@ -11,8 +12,12 @@ const streamLimits = { perUser: 50, bufferBytes: 1024 * 1024, drainMs: 2_000 };
 /** Socket.IO on the process' HTTP server. */
 export function startRealtime(node: SynapNode): void {
   const { config, http, backplane, lifecycle, health } = node;
+  const acknowledgements = new Acknowledgements(node);
+  const parts = { ...node, acknowledgements };
+  // After the sockets that fill it are closed.
+  lifecycle.onStop('acknowledgements', () => acknowledgements.drain());
   const realtime = createRealtimeServer({
-    ...node,
+    ...parts,
     httpServer: http.server,
     allowedOrigins: config.http.allowedOrigins,
     notificationsLastMs: config.retention.notificationsMs,
