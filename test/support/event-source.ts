@@ -17,7 +17,7 @@ import { Collected, within } from './signals.js';
 export interface StreamServerOptions {
   readonly clock?: Clock;
   readonly limits?: Partial<StreamLimits>;
-  /** Between each look into a room and its answer. */
+  /** Before each look into a room, and between it and its answer. */
   readonly whileReading?: () => Promise<void>;
 }
 
@@ -40,6 +40,7 @@ export async function startStreamServer(node: RealtimeNode, options: StreamServe
   const streams = new OpenStreams({
     reader: {
       async read(question) {
+        await whileReading?.();
         const answer = await reader.read(question);
         await whileReading?.();
         return answer;
