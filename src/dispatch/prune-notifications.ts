@@ -5,7 +5,7 @@ import { firstIdAt } from '../platform/ids.js';
 import { roomKey, roomsOf } from '../realtime/rooms.js';
 import { batchSize, type Pruned } from './sweep.js';
 
-interface Target {
+export interface Target {
   readonly userId: string;
   readonly requestId: string | null;
 }
@@ -31,16 +31,23 @@ export async function pruneNotifications(tx: Sql, before: Date): Promise<Pruned>
     )
     DELETE FROM notifications n USING old WHERE n.id = old.id RETURNING n."userId", n."requestId"`.execute(tx);
   reachFaultPoint('retention.deleted');
-  const touched = roomsTouched(targets);
-  const entries = touched.length === 0 ? 0 : await deleteEntries(tx, touched);
-  const rooms = await deleteEmptyRooms(
-    tx,
-    touched.filter(({ requestId }) => requestId !== null),
-  );
+  const { entries, rooms } = await removeFromRooms(tx, targets);
   return {
     deleted: { notifications: targets.length, room_entries: entries, rooms },
     cursor: targets.length === batchSize ? '' : undefined,
   };
+}
+
+/** The entries of notifications that were just deleted, and the rooms of requests that have none left. */
+export async function removeFromRooms(
+  tx: Sql,
+  targets: readonly Target[],
+): Promise<{ entries: number; rooms: number }> {
+  if (targets.length === 0) return { entries: 0, rooms: 0 };
+  const touched = roomsTouched(targets);
+  const entries = await deleteEntries(tx, touched);
+  const requests = touched.filter(({ requestId }) => requestId !== null);
+  return { entries, rooms: await deleteEmptyRooms(tx, requests) };
 }
 
 /** A notification that was for one room alone, a broadcast, counts in both of its target's: nothing is there to be found. */

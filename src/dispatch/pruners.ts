@@ -4,6 +4,7 @@ import type { Sql } from '../platform/database.js';
 import { pruneEvents } from './prune-events.js';
 import { pruneJobs } from './prune-jobs.js';
 import { pruneNotifications } from './prune-notifications.js';
+import { pruneRooms } from './prune-rooms.js';
 import { batchSize, stretchOf, type Pruned } from './sweep.js';
 
 /** Deletes what a table has past its age. */
@@ -18,7 +19,7 @@ const workersMs = dayMs;
 const bulkOperationsMs = 90 * dayMs;
 
 export function prunersOf(ages: Config['retention']): Pruner[] {
-  const { idempotencyKeysMs, jobsMs, notificationsMs, eventsMs } = ages;
+  const { idempotencyKeysMs, jobsMs, notificationsMs, notificationsPerRoom, eventsMs } = ages;
   return [
     simple(
       'idempotency_keys',
@@ -29,6 +30,8 @@ export function prunersOf(ages: Config['retention']): Pruner[] {
         ORDER BY "createdAt" LIMIT ${batchSize} FOR UPDATE SKIP LOCKED))`,
     ),
     { table: 'notifications', prune: (tx, now) => pruneNotifications(tx, olderThan(now, notificationsMs)) },
+    // Under the lock of the same table: the two never meet over an entry.
+    { table: 'notifications', prune: (tx, _now, cursor) => pruneRooms(tx, notificationsPerRoom, cursor) },
     { table: 'jobs', prune: (tx, now, cursor) => pruneJobs(tx, stretchOf(now, jobsMs, cursor)) },
     // An event outlives the keys that answer with it.
     ...(eventsMs === undefined

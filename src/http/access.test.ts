@@ -73,6 +73,9 @@ const userRoutes: [path: string, options: CallOptions][] = [
   ['/v1/events/:eventId/descendants', {}],
   ['/v1/requests/req-ada', {}],
   ['/v1/requests/req-ada', { method: 'DELETE' }],
+  ['/v1/notifications', {}],
+  ['/v1/notifications/seen', post({ upTo: 1 })],
+  ['/v1/presence', {}],
   ['/v1/files', { method: 'POST', body: 'x' }],
   ['/v1/files/:fileId', {}],
   ['/v1/notes', {}],
@@ -184,6 +187,20 @@ describe('the route of services', () => {
     expect([response.status, await codeOf(response)]).toEqual([401, 'token_invalid']);
   });
 
+  test("tells a user's presence to who may speak to their rooms, and to nobody else", async () => {
+    const ask = async (headers: Record<string, string>, user?: string) => {
+      const response = await api.call('/v1/users/ada/presence', { headers, ...(user && { user }) });
+      return [response.status, await response.json()];
+    };
+    await insertKey('present', { scopes: ['broadcast'] });
+    await insertKey('absent', { scopes: ['other'] });
+    expect(await ask({ 'X-API-Key': testApiKey })).toEqual([200, { devices: [] }]);
+    expect(await ask({ 'X-API-Key': 'present' })).toEqual([200, { devices: [] }]);
+    expect(await ask({ 'X-API-Key': 'absent' })).toMatchObject([403, { code: 'forbidden' }]);
+    expect(await ask({ 'X-API-Key': 'wrong' })).toMatchObject([401, { code: 'token_invalid' }]);
+    expect(await ask({}, 'ada')).toMatchObject([401, { code: 'unauthenticated' }]);
+  });
+
   test("refuses a missing and a wrong key, and a user's token", async () => {
     for (const [response, code] of [
       [await send(undefined), 'unauthenticated'],
@@ -264,7 +281,12 @@ test('every route of the API is in one of the tables above', () => {
   );
   const tested = userRoutes.map(([path, { method = 'get' }]) => `${method.toLowerCase()} ${path.replace(/[?].*/, '')}`);
   const pattern = (route: string) => new RegExp(`^${route.replace(/:\w+/g, '[^/]+').replaceAll('.', '[.]')}$`);
-  const others = ['post /rooms/:room/broadcast', 'post /v1/dev/token'];
+  const others = [
+    'post /rooms/:room/broadcast',
+    'get /v1/users/:userId/presence',
+    'get /asyncapi.json',
+    'post /v1/dev/token',
+  ];
   // src/http/admin-dead-letters.test.ts has those of operators.
   const isOther = (route: string) => others.includes(route) || route.includes(' /v1/admin/');
   for (const route of routes.filter((each) => !isOther(each))) {

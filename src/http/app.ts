@@ -51,18 +51,24 @@ export function createBase(deps: ProbeDeps): Express {
   return app;
 }
 
-function countersOf({ redis, config, clock, logger }: AppDeps): Counters {
+export type GuardDeps = Pick<AppDeps, 'config' | 'database' | 'redis' | 'clock' | 'logger' | 'tokens' | 'admission'>;
+
+export function countersOf({ redis, config, clock, logger }: GuardDeps): Counters {
   if (redis === undefined) return new LocalCounters(clock);
   return new SharedCounters({ redis, prefix: `${config.queues.prefix}:limit:`, clock, logger });
 }
 
-function guardsOf({ config, database, clock, logger, tokens, admission }: AppDeps, counters: Counters): Guards {
+export function guardsOf(
+  { config, database, clock, logger, tokens, admission }: GuardDeps,
+  counters: Counters,
+): Guards {
   const serviceKeys = new StoredServiceKeys({ apiKey: config.auth.apiKey, sql: database.sql, clock });
   return {
     admission: admission?.guard ?? ((_req, _res, next) => next()),
     rateLimit: rateLimit({ config: config.rateLimit, counters, serviceKeys, logger }),
     maintenance: refuseInMaintenance(config.http.isInMaintenance),
     user: authenticateUser(tokens),
+    userByQuery: authenticateUser(tokens, { inQuery: true }),
     service: (scope) => authenticateService(serviceKeys, scope),
     json: jsonBody(config.http.bodyLimitBytes),
   };

@@ -14,11 +14,15 @@ export interface Call {
   /** Milliseconds, from a monotonic clock. */
   readonly startedAt: number;
   userId?: string;
+  /** When the user's token ends, in milliseconds since the epoch; undefined where it does not. */
+  tokenExpiresAt?: number | undefined;
   service?: Service;
   /** The client's operation, where the call started or read one. */
   requestId?: string;
   /** Probes and static files: neither logged nor counted against anybody. */
   isQuiet?: boolean;
+  /** Lasts as long as its client likes: its duration says nothing, and its end is no failure. */
+  isStream?: boolean;
   /** The label of the metrics where no route of Express says it. */
   area?: string;
 }

@@ -22,6 +22,8 @@ import type { Metrics } from '../platform/metrics.js';
 import type { Redis } from '../platform/redis.js';
 import type { Tokens } from '../platform/tokens.js';
 import type { Broadcasts } from '../realtime/broadcasts.js';
+import type { NotificationQueries } from '../realtime/notification-queries.js';
+import type { Presence } from '../realtime/presence.js';
 import type { Admission } from './middleware/admission.js';
 
 /** What every HTTP server of a process needs, whatever its roles. */
@@ -64,6 +66,8 @@ export interface AppDeps extends ProbeDeps {
   readonly cancellation: Pick<RequestCancellation, 'cancel'>;
   readonly uploads: Uploads;
   readonly broadcasts: Pick<Broadcasts, 'broadcast'>;
+  readonly notifications: NotificationQueries;
+  readonly presence: Pick<Presence, 'devices'>;
   readonly reads: readonly Read[];
   readonly admin: AdminDeps;
   readonly schedules: readonly Schedule[];

@@ -8,6 +8,8 @@ export interface Endpoint {
   readonly path: string;
   /** Who may call: a signed-in user, a service with the scope, anybody. */
   readonly access: 'user' | 'anybody' | { readonly scope: string };
+  /** Whether a user's token may be in the query, where a client cannot send headers. */
+  readonly takesTokenInQuery?: boolean;
   /** Whether it takes a JSON body. */
   readonly takesJson?: boolean;
   handle(req: Request, res: Response): Promise<void> | void;
@@ -21,6 +23,7 @@ export interface Guards {
   /** Before what writes. */
   readonly maintenance: RequestHandler;
   readonly user: RequestHandler;
+  readonly userByQuery: RequestHandler;
   readonly service: (scope: string) => RequestHandler;
   readonly json: readonly RequestHandler[];
 }
@@ -36,21 +39,23 @@ export function mountEndpoints(endpoints: readonly Endpoint[], guards: Guards): 
   return router;
 }
 
-function chain(
-  endpoint: Endpoint,
-  { admission, rateLimit, maintenance, user, service, json }: Guards,
-): RequestHandler[] {
-  const { access } = endpoint;
-  const authentication = access === 'anybody' ? [] : [access === 'user' ? user : service(access.scope)];
+function chain(endpoint: Endpoint, guards: Guards): RequestHandler[] {
+  const { admission, rateLimit, maintenance, json } = guards;
   return [
     ...(mayBeShed(endpoint) ? [admission] : []),
     rateLimit,
     privately,
-    ...authentication,
+    ...authentication(endpoint, guards),
     ...(endpoint.method === 'get' ? [] : [maintenance]),
     ...(endpoint.takesJson === true ? json : []),
     (req, res) => endpoint.handle(req, res),
   ];
+}
+
+function authentication({ access, takesTokenInQuery }: Endpoint, guards: Guards): RequestHandler[] {
+  if (access === 'anybody') return [];
+  if (access === 'user') return [takesTokenInQuery === true ? guards.userByQuery : guards.user];
+  return [guards.service(access.scope)];
 }
 
 /** Operators are let in: what they do may be what ends the overload. */

@@ -117,6 +117,8 @@ const variables = z.object({
   IDEMPOTENCY_TTL: duration.default(24 * 3_600_000),
   RETENTION_JOBS: duration.default(30 * 86_400_000),
   RETENTION_NOTIFICATIONS: duration.default(30 * 86_400_000),
+  /** The newest so many of each room are kept, however young the others are. */
+  RETENTION_NOTIFICATIONS_PER_ROOM: count(100, 1_000_000_000).default(10_000),
   /** Unset: events are kept for ever. */
   RETENTION_EVENTS: duration.optional(),
   DB_QUERY_TIMEOUT_MS: count(100, 600_000).default(10_000),
@@ -242,6 +244,7 @@ function shape(v: Variables) {
       idempotencyKeysMs: v.IDEMPOTENCY_TTL,
       jobsMs: v.RETENTION_JOBS,
       notificationsMs: v.RETENTION_NOTIFICATIONS,
+      notificationsPerRoom: v.RETENTION_NOTIFICATIONS_PER_ROOM,
       eventsMs: v.RETENTION_EVENTS,
     },
     fault: v.FAULT_POINT === undefined ? undefined : parseFault(v.FAULT_POINT),

@@ -69,6 +69,8 @@ export function createMetrics(prefix: string) {
     ]),
     websocketSlowConsumers: counter('websocket_slow_consumers_total', 'Connections cut because they were not read'),
     websocketBufferedBytes: gauge('websocket_buffered_bytes', 'Bytes that wait unsent for clients'),
+    eventStreams: gauge('event_streams_active', 'Open streams of server-sent events'),
+    eventStreamsClosed: counter('event_streams_closed_total', 'Streams of server-sent events that ended', ['reason']),
     websocketMessages: counter('websocket_messages_sent_total', 'Messages published to rooms', ['event']),
     websocketBroadcastDuration: histogram(
       'websocket_broadcast_duration_seconds',

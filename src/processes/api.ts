@@ -19,6 +19,7 @@ import { createOperationsRouter } from '../operations/router.js';
 import { measureLoopDelay } from '../platform/event-loop.js';
 import { version } from '../platform/version.js';
 import { Broadcasts } from '../realtime/broadcasts.js';
+import { NotificationQueries } from '../realtime/notification-queries.js';
 import type { SynapNode } from './node.js';
 
 const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -63,6 +64,8 @@ export function startApi(node: SynapNode): void {
     cancellation: new RequestCancellation({ database, requests, publisher, onLanesEnded }),
     uploads: createUploads({ storage: createStorage(config.storage, node.metrics), sql: database.sql }),
     broadcasts: new Broadcasts({ log: node.log, publisher, presence: node.backplane.presence }),
+    notifications: new NotificationQueries(database),
+    presence: node.backplane.presence,
     admin: createAdmin(node, administration),
     mounts: [{ path: '/admin', router: operations }],
   });

@@ -1,11 +1,20 @@
+import { createStreamApp, streamPath } from '../http/stream-app.js';
+import { OpenStreams } from '../http/streams/open-streams.js';
+import { version } from '../platform/version.js';
+import { RoomReader } from '../realtime/room-reader.js';
+import { Acknowledgements } from '../realtime/acknowledgements.js';
 import { createRealtimeServer } from '../realtime/server.js';
 import type { SynapNode } from './node.js';
 
 /** Socket.IO on the process' HTTP server. */
 export function startRealtime(node: SynapNode): void {
   const { config, http, backplane, lifecycle, health } = node;
+  const acknowledgements = new Acknowledgements(node);
+  const parts = { ...node, acknowledgements };
+  // After the sockets that fill it are closed.
+  lifecycle.onStop('acknowledgements', () => acknowledgements.drain());
   const realtime = createRealtimeServer({
-    ...node,
+    ...parts,
     httpServer: http.server,
     allowedOrigins: config.http.allowedOrigins,
     trustProxy: config.http.trustProxy,
@@ -13,6 +22,26 @@ export function startRealtime(node: SynapNode): void {
     drainMs: config.sockets.drainMs,
     notificationsLastMs: config.retention.notificationsMs,
   });
-  lifecycle.onStop('realtime', () => realtime.close());
+  const streams = startStreams(node);
+  // Together: each takes as long as a drain may.
+  lifecycle.onStop('realtime', async () => void (await Promise.all([realtime.close(), streams.close()])));
   health.add(backplane.check);
+}
+
+/** Server-sent events, for where sockets do not come through. */
+function startStreams(node: SynapNode): OpenStreams {
+  const streams = new OpenStreams({
+    ...node,
+    tap: node.backplane,
+    reader: new RoomReader({
+      ...node,
+      recent: node.backplane.recent,
+      notificationsLastMs: node.config.retention.notificationsMs,
+    }),
+    presence: node.backplane.presence,
+    random: Math.random,
+    limits: node.config.sockets,
+  });
+  node.http.serveAt(streamPath, createStreamApp({ ...node, version, streams }));
+  return streams;
 }

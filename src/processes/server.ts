@@ -1,11 +1,13 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { SynapError, toError } from '../platform/errors.js';
 
 export interface ListeningServer {
   readonly server: Server;
   /** The port it listens on; differs from the asked one only where that was 0. */
   readonly port: number;
+  /** What answers one path, before what answers all others. */
+  serveAt(path: string, listener: RequestListener): void;
   /** What answers from now on, also those that asked before. */
   serve(listener: RequestListener): void;
   /** Takes no more connections and ends those there are with their answers. */
@@ -19,7 +21,9 @@ export interface ListeningServer {
  */
 export async function listen(port: number, host: string): Promise<ListeningServer> {
   const early: (() => void)[] = [];
-  let listener: RequestListener = (req, res) => void early.push(() => listener(req, res));
+  let listener: RequestListener = (req, res) => void early.push(() => (placeOf(req) ?? listener)(req, res));
+  const places = new Map<string, RequestListener>();
+  const placeOf = (req: IncomingMessage) => places.get(req.url?.split('?', 1)[0] ?? '');
   let isClosing = false;
   const server = createServer((req, res) => {
     // Or closing would wait for a connection that is busy now and kept alive after.
@@ -27,7 +31,7 @@ export async function listen(port: number, host: string): Promise<ListeningServe
     res.once('close', () => {
       if (isClosing) server.closeIdleConnections();
     });
-    listener(req, res);
+    (placeOf(req) ?? listener)(req, res);
   });
   server.listen(port, host);
   try {
@@ -39,9 +43,11 @@ export async function listen(port: number, host: string): Promise<ListeningServe
   return {
     server,
     port: typeof address === 'object' && address !== null ? address.port : port,
+    serveAt: (path, own) => void places.set(path, own),
     serve(next) {
       listener = next;
-      for (const answer of early.splice(0)) answer();
+      // A turn later, when whatever else is started in this one has its path too.
+      for (const answer of early.splice(0)) setImmediate(answer);
     },
     async close() {
       isClosing = true;

@@ -15,7 +15,7 @@ export interface ConnectionDeps extends SubscriptionDeps, RequestsDeps {
   readonly metrics: Metrics;
   readonly clock: Clock;
   /** Absent: who acknowledges is told that it cannot be kept. */
-  readonly acknowledgements?: Acknowledgements | undefined;
+  readonly acknowledgements?: Pick<Acknowledgements, 'note'> | undefined;
 }
 
 /** One socket whose token was accepted, from `ready` to its end. */

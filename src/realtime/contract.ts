@@ -174,6 +174,22 @@ export const ready = z
   .meta({ id: 'Ready', description: 'The first thing a connection hears.' });
 export type Ready = Readonly<z.infer<typeof ready>>;
 
+/** `GET /v1/notifications/stream`: the first event, and where the stream goes on from. */
+export const streamReady = roomHead
+  .extend({
+    room: roomName,
+    at: time,
+    expiresAt: time.nullable().meta({ description: 'When the token ends, and the stream with it' }),
+  })
+  .meta({ id: 'StreamReady', description: 'The newest number of the room; what is missed follows, then what comes.' });
+export type StreamReady = Readonly<z.infer<typeof streamReady>>;
+
+export const streamReset = roomHead.extend({ room: roomName, reason: resetReason }).meta({
+  id: 'StreamReset',
+  description: 'What came before this number is not to be had here: load what is shown anew.',
+});
+export type StreamReset = Readonly<z.infer<typeof streamReset>>;
+
 /** What a client says of itself when it connects: `io(url, { auth })`. */
 export const handshakeAuth = z
   .object({
@@ -219,6 +235,16 @@ export const clientEvents = [
   'acknowledge',
   'ping',
 ] as const satisfies readonly (keyof ClientToServerEvents)[];
+
+/** The events of a stream (SSE). */
+export interface StreamEvents {
+  ready: StreamReady;
+  notification: WireNotification;
+  progress: WireProgress;
+  delta: WireDelta;
+  reset: StreamReset;
+  closing: Closing;
+}
 
 /** What is said to a room without being stored. */
 export type Ephemeral =

@@ -1,28 +1,41 @@
+import { z } from 'zod';
 import type { Clock } from '../platform/clock.js';
 import type { Redis } from '../platform/redis.js';
 import { atMost } from './at-most.js';
 import type { RealtimeIo } from './io.js';
-import { localCount, type Presence } from './presence.js';
-import { isRoomKey } from './rooms.js';
+import { LocalConnections } from './local-connections.js';
+import { partsOf, toDevices, type Connection, type DevicePart, type Presence, type PresentDevice } from './presence.js';
+import { isRoomKey, roomKey, userRoom } from './rooms.js';
 
-/** Every replica says its counts again at this interval, which also restores what Redis lost, … */
+/** Every replica says what it has again at this interval, which also restores what Redis lost, … */
 const refreshMs = 30_000;
-/** … and what it says is believed this long: a killed replica's sockets are gone after it. */
+/** … and what it says is believed this long: a killed replica's connections are gone after it. */
 const validMs = 90_000;
 const answerMs = 1_000;
 const perPipeline = 500;
 
+/** A field of a hash that this replica writes. */
+interface Saying {
+  readonly key: string;
+  readonly field: string;
+  /** What is so now; undefined takes the field back. */
+  readonly value: () => string | undefined;
+}
+
+const said = z.object({ n: z.int(), since: z.number(), name: z.string().optional(), until: z.number() });
+
 /**
- * A hash per room, a field per replica: `<sockets>:<valid until>`. A replica writes a room when its own count changes,
- * a turn's changes in one pipeline, so a join costs no answer and a count is one read.
+ * Two kinds of hashes. A room's has a field per replica, `<connections>:<valid until>`; a user's devices a field per replica and
+ * device. A replica writes a field when what it says changes, a turn's changes in one pipeline, so a join costs no answer and
+ * a look is one read.
  */
 export class RedisPresence implements Presence {
   readonly #redis: Redis;
   readonly #prefix: string;
   readonly #nodeId: string;
   readonly #clock: Clock;
-  readonly #changed = new Set<string>();
-  #io: RealtimeIo | undefined;
+  readonly #connections: LocalConnections;
+  readonly #changed = new Map<string, Saying>();
   #cancel: (() => void) | undefined;
   #writing: Promise<void> | undefined;
 
@@ -31,26 +44,34 @@ export class RedisPresence implements Presence {
     this.#prefix = options.prefix;
     this.#nodeId = options.nodeId;
     this.#clock = options.clock;
+    this.#connections = new LocalConnections(options.clock, {
+      onRoom: (room) => this.#onRoom(room),
+      onDevice: (userId, device) => this.#onDevice(userId, device),
+    });
   }
 
-  /** From now on this replica's counts are said. The adapter must be the server's final one. */
+  /** From now on what this replica has is said. The adapter must be the server's final one. */
   attach(io: RealtimeIo): void {
-    this.#io = io;
-    const { adapter } = io.sockets;
-    const changed = (room: string) => this.#onChange(room);
-    adapter.on('join-room', changed);
-    adapter.on('leave-room', changed);
+    this.#connections.attach(io);
     // What was not said while Redis was away, and what it may have forgotten.
-    this.#redis.on('ready', () => this.#sayAll());
+    this.#redis.on('ready', () => this.#connections.repeat());
     this.#refreshLater();
+  }
+
+  connect(connection: Connection): () => void {
+    return this.#connections.connect(connection);
   }
 
   /** Redis away, frozen or empty: what is known here. */
   async count(room: string): Promise<number> {
-    const local = localCount(this.#io, room);
-    if (this.#redis.status !== 'ready') return local;
-    const said = this.#redis.hgetall(this.#key(room)).catch(() => ({}));
-    return local + this.#sumOfOthers((await atMost(answerMs, said, this.#clock)) ?? {});
+    return this.#connections.count(room) + this.#sumOfOthers(await this.#read(this.#roomHash(room)));
+  }
+
+  /** Redis away, frozen or empty: what is known here. */
+  async devices(userId: string): Promise<readonly PresentDevice[]> {
+    const own = partsOf(this.#connections, userId).map((part) => ({ ...part, replica: this.#nodeId }));
+    const others = Object.entries(await this.#read(this.#userHash(userId)));
+    return toDevices([...own, ...others.flatMap(([field, value]) => this.#ofOther(field, value))]);
   }
 
   /** Resolves when what changed so far is said. Never rejects. */
@@ -59,37 +80,64 @@ export class RedisPresence implements Presence {
     if (this.#changed.size > 0) await this.#startWriting();
   }
 
-  /** Takes this replica's counts back. */
+  /** Takes back what this replica has said. */
   async stop(): Promise<void> {
     this.#cancel?.();
     await atMost(answerMs, this.settle(), this.#clock);
   }
 
-  #sumOfOthers(said: Record<string, string>): number {
+  async #read(key: string): Promise<Record<string, string>> {
+    if (this.#redis.status !== 'ready') return {};
+    const hash = this.#redis.hgetall(key).catch(() => ({}));
+    return (await atMost(answerMs, hash, this.#clock)) ?? {};
+  }
+
+  #sumOfOthers(hash: Record<string, string>): number {
     let sum = 0;
-    for (const [nodeId, value] of Object.entries(said)) {
+    for (const [nodeId, value] of Object.entries(hash)) {
       const [count, until] = value.split(':').map(Number);
       if (nodeId !== this.#nodeId && (until ?? 0) > this.#clock.now()) sum += count ?? 0;
     }
     return sum;
   }
 
-  #onChange(room: string): void {
+  #ofOther(field: string, value: string): DevicePart[] {
+    const [replica = '', ...id] = field.split(' ');
+    const { success, data } = said.safeParse(JSON.parse(value));
+    if (!success || replica === this.#nodeId || data.until <= this.#clock.now()) return [];
+    return [{ id: id.join(' '), name: data.name, connections: data.n, since: data.since, replica }];
+  }
+
+  #onRoom(room: string): void {
     // A socket is also in a room of its own, named by its id.
     if (!isRoomKey(room)) return;
-    this.#changed.add(room);
+    const value = (): string | undefined => {
+      const count = this.#connections.count(room);
+      return count === 0 ? undefined : `${count}:${this.#clock.now() + validMs}`;
+    };
+    this.#say({ key: this.#roomHash(room), field: this.#nodeId, value });
+  }
+
+  #onDevice(userId: string, id: string): void {
+    const value = (): string | undefined => {
+      const device = this.#connections.device(userId, id);
+      if (device === undefined) return undefined;
+      const { connections: n, since, name } = device;
+      return JSON.stringify({ n, since, name, until: this.#clock.now() + validMs });
+    };
+    this.#say({ key: this.#userHash(userId), field: `${this.#nodeId} ${id}`, value });
+  }
+
+  #say(saying: Saying): void {
+    this.#changed.set(`${saying.key} ${saying.field}`, saying);
     if (this.#changed.size === 1) setImmediate(() => void this.settle());
   }
 
   #refreshLater(): void {
     this.#cancel = this.#clock.after(refreshMs, () => {
-      this.#sayAll();
+      this.#connections.repeat();
       this.#refreshLater();
     });
-  }
-
-  #sayAll(): void {
-    for (const room of this.#io?.sockets.adapter.rooms.keys() ?? []) this.#onChange(room);
   }
 
   #startWriting(): Promise<void> {
@@ -101,22 +149,25 @@ export class RedisPresence implements Presence {
 
   async #write(): Promise<void> {
     while (this.#changed.size > 0) {
-      const rooms = [...this.#changed].slice(0, perPipeline);
-      for (const room of rooms) this.#changed.delete(room);
+      const some = [...this.#changed].slice(0, perPipeline);
+      for (const [name] of some) this.#changed.delete(name);
       // They are said when Redis is back.
       if (this.#redis.status !== 'ready') continue;
       const pipeline = this.#redis.pipeline();
-      for (const room of rooms) {
-        const count = localCount(this.#io, room);
-        const key = this.#key(room);
-        if (count === 0) pipeline.hdel(key, this.#nodeId);
-        else pipeline.hset(key, this.#nodeId, `${count}:${this.#clock.now() + validMs}`).pexpire(key, validMs);
+      for (const [, { key, field, value }] of some) {
+        const now = value();
+        if (now === undefined) pipeline.hdel(key, field);
+        else pipeline.hset(key, field, now).pexpire(key, validMs);
       }
       await pipeline.exec().catch(() => undefined);
     }
   }
 
-  #key(room: string): string {
+  #roomHash(room: string): string {
     return `${this.#prefix}:presence:{${room}}`;
+  }
+
+  #userHash(userId: string): string {
+    return `${this.#prefix}:devices:{${roomKey(userRoom(userId))}}`;
   }
 }

@@ -34,7 +34,7 @@ export interface RealtimeServerDeps {
   /** Nobody's word on whose connection it is, unless it says otherwise. */
   readonly trustProxy?: TrustProxy;
   readonly limits?: Partial<SocketLimits>;
-  readonly acknowledgements?: Acknowledgements;
+  readonly acknowledgements?: Pick<Acknowledgements, 'note'>;
   /** The longest that closing may take; 0: all at once. */
   readonly drainMs?: number;
   readonly random?: Random;

@@ -32,6 +32,7 @@ import { Lifecycle } from '../../src/platform/lifecycle.js';
 import { createMetrics } from '../../src/platform/metrics.js';
 import { createTokens, type Tokens } from '../../src/platform/tokens.js';
 import { Broadcasts } from '../../src/realtime/broadcasts.js';
+import { NotificationQueries } from '../../src/realtime/notification-queries.js';
 import { NotificationLog } from '../../src/realtime/postgres-log.js';
 import { LocalPresence } from '../../src/realtime/presence.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
@@ -132,6 +133,8 @@ function realDeps(config: Config, database: Database, logger: Logger): AppDeps {
     }),
     reads: features.flatMap(({ reads }) => reads),
     schedules: schedulesOf(features, catalogue),
+    notifications: new NotificationQueries(database),
+    presence: new LocalPresence(),
     admin: adminDeps(database, catalogue, logger),
   };
 }

@@ -12,6 +12,7 @@ export const ages = {
   idempotencyKeysMs: dayMs,
   jobsMs: 30 * dayMs,
   notificationsMs: 30 * dayMs,
+  notificationsPerRoom: 10_000,
   eventsMs: undefined as number | undefined,
 };
 

@@ -1,7 +1,8 @@
 import type { RequestHandler } from 'express';
 
 const methods = 'GET, POST, PUT, DELETE';
-const requestHeaders = 'Content-Type, Authorization, X-API-Key, Idempotency-Key, X-Request-ID, X-File-Name';
+const requestHeaders =
+  'Content-Type, Authorization, X-API-Key, Idempotency-Key, X-Request-ID, X-File-Name, Last-Event-ID';
 const readableHeaders = 'X-Request-ID, Location, Content-Disposition, ETag, Retry-After, RateLimit, RateLimit-Policy';
 const preflightSeconds = '600';
 

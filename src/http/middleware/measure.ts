@@ -10,4 +10,7 @@ export function routeOf(req: Request): string {
 }
 
 /** 499 where the client left before the answer was written, as nginx says it. */
-export const statusOf = (res: Response): number => (res.writableFinished ? res.statusCode : 499);
+export function statusOf(res: Response): number {
+  const isEndOfStream = res.req.call.isStream === true && res.headersSent;
+  return res.writableFinished || isEndOfStream ? res.statusCode : 499;
+}

@@ -1,0 +1,25 @@
+import type { Express } from 'express';
+import { countersOf, createBase, guardsOf, type GuardDeps } from './app.js';
+import type { ProbeDeps } from './deps.js';
+import { mountEndpoints } from './endpoint.js';
+import { cors } from './middleware/cors.js';
+import { errorHandler, notFound } from './middleware/error-handler.js';
+import { getNotificationStream } from './routes/get-notification-stream.js';
+import type { OpenStreams } from './streams/open-streams.js';
+
+export interface StreamAppDeps extends ProbeDeps, GuardDeps {
+  readonly streams: Pick<OpenStreams, 'open'>;
+}
+
+/** The path that `createStreamApp` answers. */
+export const streamPath = '/v1/notifications/stream';
+
+/** The streams of the realtime role: the rules of the API on a path of their own. */
+export function createStreamApp(deps: StreamAppDeps): Express {
+  const app = createBase(deps);
+  app.use(cors(deps.config.http.allowedOrigins));
+  app.use(mountEndpoints([getNotificationStream(deps.streams)], guardsOf(deps, countersOf(deps))));
+  app.use(notFound);
+  app.use(errorHandler(deps));
+  return app;
+}
