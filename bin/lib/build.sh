@@ -15,4 +15,13 @@ if [ -f src/http/page/tsconfig.json ]; then
     cp -p "src/$file" "dist/$file"
   done
 fi
+# Not in the image: they are served outside production only.
+if [ -f examples/tsconfig.json ]; then
+  # From nothing: chunks carry a hash in their names.
+  rm -rf dist/examples
+  node_modules/.bin/esbuild examples/react/note-uploader.tsx examples/react/chat.tsx --bundle --splitting --format=esm \
+    --target=es2022 --minify --sourcemap --define:process.env.NODE_ENV='"production"' --tsconfig-raw='{"compilerOptions":{"jsx":"react-jsx"}}' \
+    --outdir=dist/examples --log-level=warning
+  cp -p examples/pages/* dist/examples/
+fi
 mv "dist/.building.$$" dist/.stamp

@@ -89,7 +89,7 @@ generate_types() {
 build() {
   local stamp="$ROOT/dist/.stamp" newer
   if [ -f "$stamp" ]; then
-    newer="$(cd "$ROOT" && find src tsconfig.json tsconfig.build.json package-lock.json -newer "$stamp" -print | head -n 1)"
+    newer="$(cd "$ROOT" && find src examples tsconfig.json tsconfig.build.json package.json package-lock.json -newer "$stamp" -print | head -n 1)"
     if [ -z "$newer" ]; then return; fi
   fi
   say "Building"

@@ -27,6 +27,7 @@ export function createApp(deps: AppDeps): Express {
   app.use(mountEndpoints(endpointsOf(deps, counters), guards));
   if (deps.clientDirectory !== undefined) app.use('/client', servePage(deps.clientDirectory));
   if (deps.pageDirectory !== undefined) app.use(servePage(deps.pageDirectory));
+  if (deps.examplesDirectory !== undefined) app.use('/examples/', servePage(deps.examplesDirectory));
   app.use(guards.rateLimit, notFound);
   app.use(errorHandler(deps));
   return app;

@@ -77,5 +77,7 @@ export interface AppDeps extends ProbeDeps {
   readonly pageDirectory?: string;
   /** The client's modules, which the page imports from /client. */
   readonly clientDirectory?: string;
+  /** Where the built examples lie; given outside production only. */
+  readonly examplesDirectory?: string;
   readonly mounts?: readonly Mount[];
 }

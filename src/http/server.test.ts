@@ -161,6 +161,26 @@ describe('the page', () => {
   });
 });
 
+describe('the examples', () => {
+  const examplesDirectory = () => mkdtemp(path.join(tmpdir(), 'synap-examples-'));
+
+  test('are served under their path, with the page’s policy and no part of the limits', async () => {
+    const directory = await examplesDirectory();
+    await writeFile(path.join(directory, 'index.html'), '<!doctype html><title>Examples</title>');
+    const own = await startApi({ deps: { examplesDirectory: directory } });
+    const answer = await own.call('/examples/');
+    expect([answer.status, await answer.text()]).toEqual([200, expect.stringContaining('<title>Examples</title>')]);
+    expect(answer.headers.get('content-security-policy')).toContain("script-src 'self'");
+    expect(answer.headers.has('ratelimit')).toBe(false);
+    await own.close();
+    await rm(directory, { recursive: true });
+  });
+
+  test('are not found where they are not given', async () => {
+    expect((await api.call('/examples/')).status).toBe(404);
+  });
+});
+
 describe('the log', () => {
   test('has one line per call with its ids, its user and its route', async () => {
     const json = { type: 'note.creation.requested', requestId: 'op-7', data: { title: 't', content: 'c' } };

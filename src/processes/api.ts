@@ -25,6 +25,7 @@ import type { SynapNode } from './node.js';
 const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const pageDirectory = path.join(dist, 'http/page');
 const clientDirectory = path.join(dist, 'client');
+const examplesDirectory = path.join(dist, 'examples');
 
 /** Accepts events, answers reads, serves the page and Bull Board. */
 export function startApi(node: SynapNode): void {
@@ -57,6 +58,7 @@ export function startApi(node: SynapNode): void {
     version,
     pageDirectory,
     clientDirectory,
+    ...(!isProduction && { examplesDirectory }),
     admission: startAdmission(node, store),
     acceptor: new EventAcceptor({ catalogue, store, clock, metrics: node.metrics }),
     events: createEventQueries(database),

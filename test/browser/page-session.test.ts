@@ -119,4 +119,8 @@ test('in production nobody is anybody: the page asks for a token', async () => {
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await connected(page);
   expect(await page.locator('#user-id').innerText()).toBe('ada');
+  expect([await page.locator('#examples').isVisible(), (await fetch(`${production.url}/examples/`)).status]).toEqual([
+    false,
+    404,
+  ]);
 });

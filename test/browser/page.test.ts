@@ -182,6 +182,12 @@ describe('the page, signed in as a demo user', () => {
     await page.getByRole('list', { name: 'Notes' }).getByText('By hand').waitFor();
   });
 
+  test('it leads to the examples', async () => {
+    await page.getByRole('link', { name: 'Examples' }).click();
+    await page.getByRole('link', { name: 'Chat' }).click();
+    await page.getByRole('heading', { name: 'Chat' }).waitFor();
+  });
+
   test('signing out forgets the user', async () => {
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();

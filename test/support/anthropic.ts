@@ -16,8 +16,36 @@ export type Reply =
       readonly type: string;
       readonly headers?: Record<string, string>;
     }
+  /** Piece by piece, as the test says them. */
+  | { readonly kind: 'dictated'; readonly dictation: Dictation }
   /** Headers, and then nothing. */
   | { readonly kind: 'silence' };
+
+/** An answer that a test speaks itself, so that it can act in the middle of it. */
+export class Dictation {
+  readonly #said: string[] = [];
+  #hasEnded = false;
+  #heard = Promise.withResolvers<void>();
+
+  say(text: string): void {
+    this.#said.push(text);
+    this.#heard.resolve();
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#heard.resolve();
+  }
+
+  async *pieces(): AsyncGenerator<string> {
+    for (;;) {
+      this.#heard = Promise.withResolvers();
+      yield* this.#said.splice(0);
+      if (this.#hasEnded) return;
+      if (this.#said.length === 0) await this.#heard.promise;
+    }
+  }
+}
 
 export interface Asked {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -84,6 +112,10 @@ function reply(response: ServerResponse, url: string | undefined, next: Reply | 
   response.writeHead(200, { 'content-type': 'text/event-stream', 'request-id': 'req_test' });
   response.flushHeaders();
   if (next.kind === 'silence') return;
+  if (next.kind === 'dictated') {
+    void take(response, next.dictation);
+    return;
+  }
   begin(response, next.kind === 'answer' ? (next.inputTokens ?? 12) : 12, next.pieces);
   switch (next.kind) {
     case 'answer':
@@ -122,8 +154,21 @@ function begin(response: ServerResponse, inputTokens: number, pieces: readonly s
     message: { ...message, usage: { input_tokens: inputTokens, output_tokens: 1 } },
   });
   send(response, { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } });
-  for (const text of pieces)
-    send(response, { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } });
+  for (const text of pieces) sendPiece(response, text);
+}
+
+function sendPiece(response: ServerResponse, text: string): void {
+  send(response, { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } });
+}
+
+async function take(response: ServerResponse, dictation: Dictation): Promise<void> {
+  begin(response, 12, []);
+  let count = 0;
+  for await (const text of dictation.pieces()) {
+    sendPiece(response, text);
+    count += 1;
+  }
+  complete(response, count);
 }
 
 function complete(response: ServerResponse, outputTokens: number): void {

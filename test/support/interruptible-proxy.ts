@@ -12,11 +12,13 @@ export interface InterruptibleProxy {
   thaw(): void;
   /** The connections that are there lead nowhere from now on, new ones work: what a forgetful router does. */
   forget(): void;
+  /** New connections go there from now on, as a load balancer sends them to the next replica; those that are there stay. */
+  lead(target: string): void;
   close(): Promise<void>;
 }
 
 export async function startProxy(target: string): Promise<InterruptibleProxy> {
-  const { hostname, port: targetPort } = new URL(target);
+  let to = new URL(target);
   const sockets = new Set<Socket>();
   let isFrozen = false;
   const keep = (socket: Socket) => {
@@ -27,16 +29,16 @@ export async function startProxy(target: string): Promise<InterruptibleProxy> {
   let server: Server;
   const listen = async (port: number): Promise<number> => {
     server = createServer((near) => {
-      const far = connect(Number(targetPort), hostname);
+      const far = connect(Number(to.port), to.hostname);
       keep(near);
       keep(far);
       near.on('close', () => far.destroy());
       far.on('close', () => near.destroy());
-      for (const [from, to] of [
+      for (const [from, into] of [
         [near, far],
         [far, near],
       ] as const) {
-        from.on('data', (bytes) => void to.write(bytes));
+        from.on('data', (bytes) => void into.write(bytes));
         if (isFrozen) from.pause();
       }
     });
@@ -66,6 +68,7 @@ export async function startProxy(target: string): Promise<InterruptibleProxy> {
     isFrozen = false;
     for (const socket of sockets) socket.resume();
   };
+  const lead = (next: string): void => void (to = new URL(next));
   const mend = async (): Promise<void> => void (await listen(port));
-  return { url: `http://127.0.0.1:${port}`, cut, mend, freeze, thaw, forget, close: cut };
+  return { url: `http://127.0.0.1:${port}`, cut, mend, freeze, thaw, forget, lead, close: cut };
 }

@@ -7,6 +7,7 @@ export interface Session {
 
 const storageKey = 'synap.session';
 const farewellKey = 'synap.farewell';
+const demoKey = 'synap.demo';
 
 /** A token's claim `sub`, unverified: the server is the one who checks it. Undefined where the text is no token. */
 export function sessionFrom(token: string): Session | undefined {
@@ -24,6 +25,10 @@ export function sessionFrom(token: string): Session | undefined {
 /** Kept for this tab only: closing it signs out. */
 export const savedSession = (): Session | undefined => sessionFrom(sessionStorage.getItem(storageKey) ?? '');
 export const saveSession = (session: Session): void => sessionStorage.setItem(storageKey, session.token);
+
+/** A server that signs demo users in also serves the examples. */
+export const noteDemoServer = (): void => sessionStorage.setItem(demoKey, 'yes');
+export const isDemoServer = (): boolean => sessionStorage.getItem(demoKey) !== null;
 
 /** `farewell` is said on the sign-in page that comes next. */
 export function forgetSession(farewell: string): void {

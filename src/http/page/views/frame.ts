@@ -1,6 +1,7 @@
 import type { Connection, State } from '../core/state.js';
 import type { Store } from '../core/store.js';
 import { find, setText } from '../dom.js';
+import { isDemoServer } from '../session.js';
 
 const connections: Readonly<Record<Connection, string>> = {
   connecting: 'Connecting',
@@ -12,6 +13,7 @@ const connections: Readonly<Record<Connection, string>> = {
 /** The bar at the top: who, how connected, which section. */
 export function frameView(store: Store<State>, onSignOut: () => void): void {
   setText(find('user-id', HTMLElement), store.state.userId);
+  find('examples', HTMLElement).hidden = !isDemoServer();
   find('sign-out', HTMLButtonElement).addEventListener('click', onSignOut);
   const badge = find('connection', HTMLElement);
   store.subscribe(({ connection }) => {

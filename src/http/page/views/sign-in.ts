@@ -1,7 +1,7 @@
 import { requestDemoToken } from '../api.js';
 import { find, setText } from '../dom.js';
 import { FormFault, onSubmit } from '../forms.js';
-import { sessionFrom, type Session } from '../session.js';
+import { noteDemoServer, sessionFrom, type Session } from '../session.js';
 
 /** Two ways in: a demo user (development only), or a token from the developer's own backend. */
 export function signInView(onSession: (session: Session) => void, why = ''): void {
@@ -19,7 +19,10 @@ export function signInView(onSession: (session: Session) => void, why = ''): voi
   onSubmit(demo, async ({ userId = '' }) => {
     if (userId === '') throw new FormFault('userId', 'Any name will do');
     const token = await requestDemoToken(userId);
-    if (token !== undefined) return signInWith(token, onSession);
+    if (token !== undefined) {
+      noteDemoServer();
+      return signInWith(token, onSession);
+    }
     show(paste);
     other.hidden = true;
     setText(
