@@ -16,6 +16,15 @@ interface Upload {
   readonly failure?: string;
 }
 
+function chosenIn(form: HTMLFormElement): { readonly file: File | undefined; readonly tags: readonly string[] } {
+  const file = new FormData(form).get('file');
+  const tags = fieldOf(form, 'tags').split(',');
+  return {
+    file: file instanceof File && file.name !== '' ? file : undefined,
+    tags: tags.map((tag) => tag.trim()).filter(Boolean),
+  };
+}
+
 /** A file becomes a note: idle → uploading → completed or failed. */
 function NoteUploader() {
   const session = useSession();
@@ -49,11 +58,8 @@ function NoteUploader() {
 
   function submit(event: SubmitEvent<HTMLFormElement>): void {
     event.preventDefault();
-    const file = new FormData(event.currentTarget).get('file');
-    const tags = fieldOf(event.currentTarget, 'tags')
-      .split(',')
-      .map((tag) => tag.trim());
-    if (file instanceof File && file.name !== '') void start(file, tags.filter(Boolean));
+    const { file, tags } = chosenIn(event.currentTarget);
+    if (file !== undefined) void start(file, tags);
   }
 
   if (upload === undefined) return <UploadForm onSubmit={submit} />;
