@@ -33,7 +33,8 @@ export function connectRedis(
     connectionName: `synap-${purpose}`,
     maxRetriesPerRequest: null,
     enableReadyCheck: true,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 2_000),
+    // What waits for Redis starts so long after it is back, at most.
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 4), 500),
     connectTimeout: 5_000,
     keepAlive: 10_000,
     socketTimeout: answerTimeoutMs,
