@@ -1,14 +1,17 @@
 import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../platform/clock.js';
 import type { Metrics } from '../platform/metrics.js';
 import { clientAddress, type TrustProxy } from './client-address.js';
 import { ConnectionCounts } from './connection-counts.js';
 import type { RealtimeConnection } from './io.js';
+import { refuseUpgrade } from './refused-upgrade.js';
 
 export interface GateOptions {
   readonly allowedOrigins: readonly string[];
   readonly trustProxy: TrustProxy;
   readonly perAddress: number;
   readonly metrics: Metrics;
+  readonly clock: Clock;
 }
 
 type Refusal = 'draining' | 'origin_not_allowed' | 'too_many_connections';
@@ -43,9 +46,7 @@ export class Gate {
     this.#options.metrics.websocketConnectionsRefused.inc({ reason: refusal });
     if (request.headers.upgrade === undefined) return decide(refusal, false);
     // Engine.IO would say 400, as if the client had made a mistake in the protocol.
-    request.socket.end(
-      `HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: ${refusal.length}\r\n\r\n${refusal}`,
-    );
+    refuseUpgrade(request.socket, '403 Forbidden', refusal, this.#options.clock);
   };
 
   /** Counts a connection that was let in, and ends it where others were faster. */

@@ -1,9 +1,12 @@
+import { Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
-import { knock, knockAtOnce } from '../../test/support/engine.js';
+import { knock, knockAtOnce, upgradeByHand } from '../../test/support/engine.js';
+import { ManualClock } from '../../test/support/manual-clock.js';
 import { RealtimeStage, tokens, userNames, type ConnectedClient } from '../../test/support/realtime.js';
-import { Collected, nextEvent } from '../../test/support/signals.js';
+import { Collected, eventually, nextEvent } from '../../test/support/signals.js';
 import type { Ready, WireNotification } from './contract.js';
+import { refuseUpgrade } from './refused-upgrade.js';
 import { roomKey, userRoom } from './rooms.js';
 
 let database: TestDatabase;
@@ -104,6 +107,48 @@ describe.each(['polling', 'websocket'] as const)('the origin of a page, %s', (tr
     expect((await knock(stage.node.url, transport)).status).toBe(accepted);
     const behindProxy = { Host: 'synap.example', Origin: 'https://synap.example' };
     expect((await knock(stage.node.url, transport, behindProxy)).status).toBe(accepted);
+  });
+});
+
+describe('who is refused an upgrade', () => {
+  const evil = { Origin: 'http://evil.example' };
+  const connections = () =>
+    new Promise<number>((resolve) => stage.node.httpServer.getConnections((_error, count) => resolve(count)));
+  const noneIsLeft = () =>
+    eventually(async () => (await connections()) === 0 || undefined, 'the refused connections to be gone');
+
+  test('and resets the connection is the end of nobody else', async () => {
+    for (let n = 0; n < 20; n++) {
+      const tcp = await upgradeByHand(stage.node.url, evil);
+      await nextEvent(tcp, 'data');
+      tcp.write('more');
+      tcp.resetAndDestroy();
+    }
+    await noneIsLeft();
+    await stage.connect(newUser());
+  });
+
+  test.each([
+    ['for its origin', undefined],
+    ['for its path', '/elsewhere'],
+  ])('%s, sends more and leaves, leaves no connection behind', async (_why, path) => {
+    for (let n = 0; n < 5; n++) {
+      const tcp = await upgradeByHand(stage.node.url, evil, path);
+      const [, answer] = [tcp.write('more'), await nextEvent<Buffer>(tcp, 'data')];
+      expect(answer.toString()).toMatch(/^HTTP\/1\.1 40[34] /);
+      tcp.destroy();
+    }
+    await noneIsLeft();
+  });
+
+  test('is cut after a second where the answer cannot be sent', async () => {
+    const clock = new ManualClock();
+    const stuck = new Duplex({ read: () => undefined, write: () => undefined });
+    refuseUpgrade(stuck, '403 Forbidden', 'draining', clock);
+    await clock.advance(900);
+    expect(stuck.destroyed).toBe(false);
+    await clock.advance(200);
+    expect(stuck.destroyed).toBe(true);
   });
 });
 

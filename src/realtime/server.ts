@@ -18,6 +18,7 @@ import { authenticate } from './handshake.js';
 import type { RealtimeConnection, RealtimeIo } from './io.js';
 import { defaultLimits, type SocketLimits } from './limits.js';
 import type { NotificationLog } from './postgres-log.js';
+import { refuseUpgrade } from './refused-upgrade.js';
 import { RoomReader } from './room-reader.js';
 import { SlowConsumers } from './slow-consumers.js';
 
@@ -91,15 +92,21 @@ export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
   };
 }
 
-function createIo({ httpServer, allowedOrigins }: RealtimeServerDeps, gate: Gate): RealtimeIo {
-  return new Server(httpServer, {
+function createIo({ httpServer, allowedOrigins, clock }: RealtimeServerDeps, gate: Gate): RealtimeIo {
+  const io: RealtimeIo = new Server(httpServer, {
     cors: { origin: [...allowedOrigins], credentials: true },
     maxHttpBufferSize: maxInboundBytes,
     perMessageDeflate: false,
     connectTimeout: connectTimeoutMs,
     serveClient: true,
     allowRequest: gate.allow,
+    // Engine.IO would end those of other paths by half, and nobody the other half.
+    destroyUpgrade: false,
   });
+  httpServer.on('upgrade', ({ url }, socket) => {
+    if (url?.startsWith(`${io.path()}/`) !== true) refuseUpgrade(socket, '404 Not Found', 'not_found', clock);
+  });
+  return io;
 }
 
 function watchSlowConsumers(io: RealtimeIo, { bufferBytes }: SocketLimits, deps: RealtimeServerDeps): Periodic {

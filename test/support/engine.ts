@@ -39,6 +39,21 @@ export async function knock(
   return { status: message.statusCode ?? 0, text: Buffer.concat(chunks).toString() };
 }
 
+/** A handshake of a WebSocket, written as it is, on a TCP connection that is the caller's. Nothing of it is read but the answer's first packet. */
+export async function upgradeByHand(url: string, headers: Readonly<Record<string, string>>, path = query('websocket')) {
+  const { hostname, port, host } = new URL(url);
+  const tcp = connect({ host: hostname, port: Number(port) });
+  tcp.on('error', () => undefined);
+  const lines = Object.entries({
+    ...{ Host: host, Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' },
+    'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  tcp.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  await within(once(tcp, 'connect'), 'a TCP connection');
+  return tcp;
+}
+
 /** So many handshakes by polling in one packet, answered. */
 export async function knockAtOnce(url: string, count: number): Promise<void> {
   const { hostname, port } = new URL(url);

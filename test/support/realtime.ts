@@ -81,6 +81,7 @@ export async function startRealtimeNode(options: NodeOptions) {
   const url = `http://127.0.0.1:${(httpServer.address() as AddressInfo).port}`;
   return {
     url,
+    httpServer,
     backplane,
     log,
     metrics,
