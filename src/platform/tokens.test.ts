@@ -1,5 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWK } from 'jose';
 import { ManualClock } from '../../test/support/manual-clock.js';
@@ -66,6 +68,45 @@ describe('a token', () => {
     const { expiresAt } = await tokens.verify(await sign({ sub: 'ada', exp: seconds + 60 }));
     expect(expiresAt).toBe((seconds + 65) * 1_000);
   });
+});
+
+describe('the end of a token', () => {
+  const tokens = createTokens(secret);
+
+  test.each([
+    ['milliseconds, where seconds are meant', Date.now()],
+    ['more than a date can say', 9_999_999_999_999],
+    ['the first second of the year 10000', 253_402_300_800],
+    ['without an end', Number.MAX_VALUE],
+  ])('that is %s is refused, and the answer says what is wrong', async (_what, exp) => {
+    const refused = tokens.verify(await sign({ sub: 'ada', exp }));
+    await expect(refused).rejects.toMatchObject({
+      code: 'token_invalid',
+      publicMessage: expect.stringContaining('"exp"'),
+    });
+  });
+
+  test('may be as late as the year 9999, the tolerance included', async () => {
+    const token = await sign({ sub: 'ada', exp: 253_402_300_799 });
+    expect(new Date((await tokens.verify(token)).expiresAt ?? 0).toISOString()).toBe('9999-12-31T23:59:59.000Z');
+    const tolerant = createTokens({ secret, clockToleranceSeconds: 5 });
+    expect(await codeOf(tolerant.verify(token))).toBe('token_invalid');
+  });
+});
+
+test('what is remembered of a token is as short for long ones', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const tokens = createTokens(secret);
+  const heap = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = heap();
+  for (let n = 0; n < 3_000; n++) await tokens.verify(await sign({ sub: `ada-${n}`, text: 'x'.repeat(6_000) }));
+  expect(heap() - before).toBeLessThan(8_000_000);
+  // It lives until here.
+  expect(await codeOf(tokens.verify(await sign({ sub: 'ada' })))).toBe('accepted');
 });
 
 describe('a key server', () => {

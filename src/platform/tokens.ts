@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload, type JWTVerifyOptions } from 'jose';
 import { SynapError } from './errors.js';
 import { createKeySet } from './key-set.js';
@@ -28,9 +29,12 @@ export interface TokenRules {
   readonly clockToleranceSeconds?: number | undefined;
 }
 
+/** Remembered by their hashes: a token may have 8 KB. */
 const maxCached = 10_000;
 /** A key that was taken back counts for no longer than this. */
 const rememberMs = 300_000;
+/** The last that an ISO date can say in the form that clients know; milliseconds in place of seconds are beyond it. */
+const latestEndMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 const keyServerAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'];
 
 /**
@@ -43,14 +47,15 @@ export function createTokens(rules: string | TokenRules, now: () => number = Dat
   const check = verifier(given, now);
   return {
     async verify(token) {
-      const known = verified.get(token);
+      const key = hash('sha256', token, 'base64');
+      const known = verified.get(key);
       if (known !== undefined && known.until > now()) return known.identity;
-      verified.delete(token);
+      verified.delete(key);
       const identity = await check(token).catch((thrown: unknown) => {
         throw asSynapError(thrown);
       });
       if (verified.size >= maxCached) verified.delete(verified.keys().next().value ?? '');
-      verified.set(token, { identity, until: Math.min(identity.expiresAt ?? Infinity, now() + rememberMs) });
+      verified.set(key, { identity, until: Math.min(identity.expiresAt ?? Infinity, now() + rememberMs) });
       return identity;
     },
     mint: (userId, { expiresInSeconds }) => sign(given, userId, Math.floor(now() / 1_000), expiresInSeconds),
@@ -85,7 +90,13 @@ function identityOf({ sub, exp }: JWTPayload, toleranceSeconds: number): Identit
       publicMessage: 'the claim "sub" must be a user id of 1 to 256 characters',
     });
   }
-  return { userId: sub, expiresAt: exp === undefined ? undefined : (exp + toleranceSeconds) * 1_000 };
+  const expiresAt = exp === undefined ? undefined : (exp + toleranceSeconds) * 1_000;
+  if (expiresAt !== undefined && expiresAt > latestEndMs) {
+    throw new SynapError('token_invalid', 'the claim "exp" is beyond the year 9999', {
+      publicMessage: 'the claim "exp" must be seconds since the epoch, and no later than the year 9999',
+    });
+  }
+  return { userId: sub, expiresAt };
 }
 
 function sign(

@@ -35,6 +35,9 @@ describe.each(['redis', 'local'] as const)('the server, %s', (mode) => {
     const given = (token?: unknown): Promise<unknown> => Promise.resolve(token);
     const foreign = 'another secret that nobody knows, 32+';
 
+    const signUntil = (exp: number) =>
+      new SignJWT({ sub: 'ada', exp }).setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(right));
+
     test.each<[string, () => Promise<unknown>, string]>([
       ['no token', () => given(), 'unauthenticated'],
       ['an empty token', () => given(''), 'unauthenticated'],
@@ -42,6 +45,8 @@ describe.each(['redis', 'local'] as const)('the server, %s', (mode) => {
       ['garbage', () => given('garbage'), 'token_invalid'],
       ['another secret', () => sign(foreign, { sub: 'ada' }), 'token_invalid'],
       ['alg none', () => given(`${btoa('{"alg":"none"}')}.${btoa('{"sub":"ada"}')}.`), 'token_invalid'],
+      ['an end in milliseconds', () => signUntil(Date.now()), 'token_invalid'],
+      ['an end that no date can say', () => signUntil(9_999_999_999_999), 'token_invalid'],
       ['no sub', () => sign(right, {}), 'token_invalid'],
       ['an expired token', () => sign(right, { sub: 'ada' }, '-1s'), 'token_expired'],
     ])('%s is refused', async (_name, token, code) => {
