@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { silent } from '../../test/support/realtime.js';
 import { createDatabase, type Database } from '../platform/database.js';
+import type { Json } from '../platform/text.js';
 import { NotificationLog } from './postgres-log.js';
 import { requestRoom, roomKey, userRoom } from './rooms.js';
 
@@ -97,6 +99,58 @@ test('many replays share statements and each gets its own answer', async () => {
     [5, []],
     [5, []],
   ]);
+});
+
+describe('a page of a room', () => {
+  const pageFrom = async (userId: string, after: number) => {
+    const page = await log.replay({ room: roomKey(userRoom(userId)), epoch: undefined, after });
+    return { lastSeq: page?.lastSeq, seqs: page?.entries.map(({ seq }) => seq) };
+  };
+  const say = async (userId: string, count: number, data: Json) => {
+    for (let n = 0; n < count; n++) await log.append({ ...draft(userId), data });
+  };
+
+  test('has no more bytes than a page may, however small Postgres keeps them', async () => {
+    // Postgres compresses it to a hundredth, and does not compress what is of chance.
+    const chance = randomBytes(150_000).toString('base64');
+    for (const [userId, text] of Object.entries({ compressible: 'x'.repeat(200_000), incompressible: chance })) {
+      await say(userId, 8, { text });
+      expect(await pageFrom(userId, 0)).toEqual({ lastSeq: 8, seqs: [1, 2, 3, 4, 5] });
+      expect(await pageFrom(userId, 5)).toEqual({ lastSeq: 8, seqs: [6, 7, 8] });
+    }
+  });
+
+  test('has one entry at least, and bytes are those that are sent', async () => {
+    // Two bytes a character: 1.2 MB each.
+    await say('huge', 3, 'é'.repeat(600_000));
+    expect(await pageFrom('huge', 0)).toEqual({ lastSeq: 3, seqs: [1] });
+    expect(await pageFrom('huge', 1)).toEqual({ lastSeq: 3, seqs: [2] });
+  });
+
+  test('has 256 entries at most', async () => {
+    await say('long', 260, {});
+    expect(await pageFrom('long', 0)).toEqual({ lastSeq: 260, seqs: sequence(256) });
+    expect(await pageFrom('long', 256)).toEqual({ lastSeq: 260, seqs: [257, 258, 259, 260] });
+  });
+
+  test('has the entries as they were stored', async () => {
+    const error = { code: 'failed', message: 'no' };
+    const eventId = '0190a000-0000-7000-8000-000000000001';
+    for (const data of [null, 'text', 1.5, [1, { a: null }], { deep: { é: '\u2028' } }] as const) {
+      const [entry] = await log.append({ ...draft('whole', 'r-1'), data, error, eventId });
+      const page = await log.replay({ room: entry!.room, epoch: entry!.epoch, after: entry!.seq - 1 });
+      expect(page?.entries).toEqual([entry]);
+    }
+  });
+
+  test('passes over a hole that retention has left', async () => {
+    await say('holed', 4, {});
+    await testDatabase.pool.query(
+      `DELETE FROM notifications WHERE id IN (SELECT "notificationId" FROM room_entries WHERE room = $1 AND seq = 2)`,
+      [roomKey(userRoom('holed'))],
+    );
+    expect(await pageFrom('holed', 0)).toEqual({ lastSeq: 4, seqs: [1, 3, 4] });
+  });
 });
 
 test('what is unpublished starts after the mark of the room, or what the publisher knows where that is more', async () => {

@@ -1,8 +1,9 @@
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Database } from '../platform/database.js';
 import { firstIdAt } from '../platform/ids.js';
+import type { Json } from '../platform/text.js';
 import type { RoomHead } from './contract.js';
-import { statements, type PageRow } from './log-statements.js';
+import { statements, type PageRow, type ReplayRow } from './log-statements.js';
 import { toCommittedEntries, toNotificationRow, type EnteredRow, type NotificationDraft } from './notification-log.js';
 import type { CommittedEntry } from './publisher.js';
 import { roomKey, roomsOf, type Room } from './rooms.js';
@@ -30,6 +31,10 @@ export interface UnpublishedWant {
 
 /** The most entries of a room that one page holds. */
 export const pageSize = 256;
+/** And the most bytes of data that one for a reader has, unless a single entry has more: a slow line should not have to take documents by the page. */
+export const pageBytes = 1_048_576;
+/** Pages of readers that one statement may have to give. */
+const replaysAtOnce = 24;
 
 interface Append {
   readonly draft: NotificationDraft;
@@ -49,7 +54,14 @@ export class NotificationLog {
       run: (items) => this.#append(items),
       weigh: ({ draft }) => JSON.stringify(draft.data).length + 500,
     });
-    this.#replays = new Batcher({ run: (wants) => this.#replay(wants) });
+    this.#replays = new Batcher({
+      run: (wants) => this.#replay(wants),
+      // Whoever asks for the head alone gets no page.
+      weigh: ({ after }) => (after < Number.MAX_SAFE_INTEGER ? pageBytes : 0),
+      maxWeight: replaysAtOnce * pageBytes,
+      // What waits is small.
+      maxWaitingWeight: Infinity,
+    });
     this.#heads = new Batcher({ run: (asked) => this.#readHeads(asked) });
   }
 
@@ -58,7 +70,7 @@ export class NotificationLog {
     return this.#appends.add({ draft, rooms });
   }
 
-  /** Up to `pageSize` entries after `want`; undefined where the room does not exist. Of another epoch there are none. */
+  /** Up to `pageSize` entries, and `pageBytes` of them, after `want`; undefined where the room does not exist. Of another epoch there are none. */
   replay(want: ReplayWant): Promise<RoomPage | undefined> {
     return this.#replays.add(want);
   }
@@ -112,14 +124,14 @@ export class NotificationLog {
   }
 
   async #replay(wants: readonly ReplayWant[]): Promise<(RoomPage | undefined)[]> {
-    const rows = await runStatement<PageRow>(this.#pool, statements.replay, [
+    const rows = await runStatement<ReplayRow>(this.#pool, statements.replay, [
       wants.map((want) => want.room),
       wants.map((want) => want.epoch ?? null),
       wants.map((want) => want.after),
-      // One more than a page tells "all of it" from "the first part of it".
-      pageSize + 1,
+      pageSize,
+      pageBytes,
     ]);
-    return toPages(wants, rows);
+    return toPages(wants, rows.map(withData));
   }
 
   async #readHeads(asked: readonly (readonly string[])[]): Promise<ReadonlyMap<string, RoomHead>[]> {
@@ -140,6 +152,10 @@ function toPages(wants: readonly { readonly room: string }[], rows: readonly Pag
     const { epoch, lastSeq } = first;
     return { room, epoch, lastSeq, entries: page.flatMap((row) => toEntry(room, row)) };
   });
+}
+
+function withData(row: ReplayRow): PageRow {
+  return row.seq === null ? row : { ...row, data: JSON.parse(row.data) as Json };
 }
 
 function toEntry(room: string, row: PageRow): CommittedEntry[] {

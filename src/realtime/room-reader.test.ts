@@ -249,5 +249,14 @@ describe.each(['redis', 'local'] as const)('coming back, %s', (mode) => {
       const { notifications, hasMore } = await ask(userId, { epoch: null, seq: 0 }, true);
       expect([notifications.length, hasMore]).toEqual([5, true]);
     });
+
+    test('are what can be had of more bytes than one of them has: who takes no pages is reset, and gets what fits', async () => {
+      const userId = newUser();
+      const [first] = await say(userId, 12, 200_000);
+      const all = await ask(userId, { epoch: null, seq: 0 });
+      expect(all).toMatchObject({ recovered: false, reset: 'too_old', seq: 12, notifications: [] });
+      const last = await ask(userId, { epoch: first!.epoch, seq: 7 });
+      expect([last.recovered, last.notifications.length]).toEqual([true, 5]);
+    });
   });
 });

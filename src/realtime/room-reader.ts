@@ -1,9 +1,8 @@
-import { roughSize } from '../platform/rough-size.js';
 import type { Clock } from '../platform/clock.js';
 import type { Metrics } from '../platform/metrics.js';
-import type { ResetReason, Subscribed, SubscribeRequest, WireNotification } from './contract.js';
+import type { ResetReason, Subscribed, SubscribeRequest } from './contract.js';
 import { toWire } from './fanout.js';
-import { pageSize, type NotificationLog, type RoomPage } from './postgres-log.js';
+import type { NotificationLog, RoomPage } from './postgres-log.js';
 import type { Recent, RecentRooms } from './recent.js';
 
 export interface RoomReaderDeps {
@@ -28,8 +27,6 @@ type Since = NonNullable<SubscribeRequest['since']>;
 
 /** What clocks of replicas may differ by. */
 const clockSkewMs = 60_000;
-/** What one answer to a `paged` reader carries, roughly: a slow line should not have to take a page of documents at once. */
-const maxPageBytes = 1_048_576;
 
 /**
  * Answers a reader who comes (back) to a room with all that it has missed, or says that this is not to be had.
@@ -106,10 +103,9 @@ export class RoomReader {
     if (since.seq > lastSeq) return 'epoch_changed';
     const isUnbroken = entries.every((entry, index) => entry.seq === since.seq + index + 1);
     if (!isUnbroken || (entries.length === 0 && since.seq < lastSeq)) return 'too_old';
-    const isAll = since.seq + entries.length === lastSeq && entries.length <= pageSize;
-    if (!paged) return isAll ? { notifications: entries.map(toWire) } : 'too_old';
-    const notifications = withinBytes(entries.slice(0, pageSize).map(toWire));
-    return { notifications, hasMore: since.seq + notifications.length < lastSeq };
+    const hasMore = since.seq + entries.length < lastSeq;
+    if (hasMore && !paged) return 'too_old';
+    return { notifications: entries.map(toWire), ...(paged && { hasMore }) };
   }
 
   /** A request's room goes with its last notification: after so long, nothing there does not mean that nothing was. */
@@ -123,13 +119,3 @@ const nothing: Recent = { tail: undefined, streams: [] };
 
 const withStreams = (streams: Recent['streams']): Pick<RoomAnswer, 'streams'> =>
   streams.length === 0 ? {} : { streams: [...streams] };
-
-/** At least one. */
-function withinBytes(notifications: WireNotification[]): WireNotification[] {
-  let bytes = 0;
-  const end = notifications.findIndex(({ data }, index) => {
-    bytes += roughSize(data) + 300;
-    return bytes > maxPageBytes && index > 0;
-  });
-  return end === -1 ? notifications : notifications.slice(0, end);
-}
