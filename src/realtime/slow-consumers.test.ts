@@ -97,11 +97,13 @@ describe('a check', () => {
 
   test.each<[string, boolean, number[]]>([
     ['within the bound', false, [1, 1, 1, 1]],
-    ['over it for a moment', false, [9, 0, 9, 0]],
-    ['over it and being read', false, [9, 8, 7, 2]],
+    ['over it for a moment', false, [7, 0, 7, 0]],
+    ['over it and being read', false, [8, 7, 6, 2]],
     ['over it and standing still', true, [2, 2]],
     ['over it and growing', true, [2, 3]],
-    ['over it, read for a while, and then not', true, [9, 8, 8]],
+    ['over it, read for a while, and then not', true, [7, 6, 6]],
+    ['over eight times it, for a moment', true, [9]],
+    ['over eight times it and being read', true, [8, 7, 9, 8]],
   ])('finds who is %s: cut %p', (_what, isCut, waiting) => {
     expect(isCutAfter(...waiting)).toBe(isCut);
   });

@@ -2,6 +2,7 @@ import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import { cutConnection, websocketOf } from './ending.js';
 import type { RealtimeConnection, RealtimeIo, RealtimeSocket } from './io.js';
+import { pageBytes } from './postgres-log.js';
 
 export interface SlowConsumersDeps {
   readonly io: RealtimeIo;
@@ -10,10 +11,13 @@ export interface SlowConsumersDeps {
   readonly logger: Logger;
 }
 
+/** So many times the bound, or a page, which has to come through: more than any replay puts there. */
+const hardFactor = 8;
+
 /**
  * Cuts who does not read: over the bound at two checks running, without having become less in between. Whose buffer shrinks is
- * reading (a long replay over a thin line), and cutting it would make it begin the same replay again, for ever. Who is cut comes
- * back and gets from the log what it did not read.
+ * reading (a long replay over a thin line), and cutting it would make it begin the same replay again, for ever; but nobody's may
+ * be many times the bound, however it reads. Who is cut comes back and gets from the log what it did not read.
  *
  * A check costs two field reads for a socket that keeps up, about 1 ms for 10,000 of them; packets are looked at only where some wait.
  */
@@ -28,6 +32,7 @@ export class SlowConsumers {
 
   check(): void {
     const { io, bufferBytes, metrics } = this.#deps;
+    const hardBound = hardFactor * Math.max(bufferBytes, pageBytes);
     const over = new Map<RealtimeSocket, number>();
     let total = 0;
     for (const socket of io.sockets.sockets.values()) {
@@ -35,7 +40,8 @@ export class SlowConsumers {
       total += bytes;
       if (bytes <= bufferBytes) continue;
       const before = this.#over.get(socket);
-      if (before !== undefined && bytes >= before) this.#cut(socket, bytes);
+      const isStanding = before !== undefined && bytes >= before;
+      if (isStanding || bytes > hardBound) this.#cut(socket, bytes);
       else over.set(socket, bytes);
     }
     this.#over = over;
@@ -62,7 +68,7 @@ interface WaitingPacket {
 }
 
 /** Written for the client and not yet with the kernel: Engine.IO's queue, and what the WebSocket has taken of it. */
-function bufferedBytes(connection: RealtimeConnection): number {
+export function bufferedBytes(connection: RealtimeConnection): number {
   const { writeBuffer } = connection as unknown as { readonly writeBuffer: readonly WaitingPacket[] };
   let bytes = websocketOf(connection)?.bufferedAmount ?? 0;
   for (const packet of writeBuffer) bytes += sizeOf(packet);

@@ -4,8 +4,10 @@ import { subscribeRequest, unsubscribeRequest, type Pong, type RoomHead, type Su
 import { parse, SocketError } from './socket-error.js';
 import type { RealtimeSocket } from './io.js';
 import type { NotificationLog } from './postgres-log.js';
+import { ReadTurns } from './read-turns.js';
 import type { RoomReader } from './room-reader.js';
 import { isRoomKey, parseRoomKey, resolveRoom, roomKey, wireName, type Room } from './rooms.js';
+import { bufferedBytes } from './slow-consumers.js';
 
 export interface SubscriptionDeps {
   readonly log: Pick<NotificationLog, 'heads'>;
@@ -14,21 +16,27 @@ export interface SubscriptionDeps {
   readonly clock: Clock;
   /** Rooms that one socket may be in, beside its user's. */
   readonly subscriptions: number;
+  /** What may wait unsent for one socket; while it is more, nothing is read for it. */
+  readonly bufferBytes: number;
 }
 
 /** The rooms of one connected socket. What a method throws is the refusal that the client gets. */
 export class Subscriptions {
   readonly #deps: SubscriptionDeps;
   readonly #socket: RealtimeSocket;
+  readonly #turns: ReadTurns;
   /** Whether this connection has said what it had before: then it replaces one that was lost. */
   #isResumed = false;
 
   constructor(socket: RealtimeSocket, deps: SubscriptionDeps) {
     this.#deps = deps;
     this.#socket = socket;
+    const { clock, bufferBytes } = deps;
+    this.#turns = new ReadTurns({ clock, isFull: () => bufferedBytes(socket.conn) > bufferBytes });
+    socket.once('disconnect', () => this.#turns.close());
   }
 
-  /** Join first, read second (`RoomReader`). */
+  /** Join first, read second (`RoomReader`); only the reading waits its turn, so that joins and leaves keep their order. */
   async subscribe(message: unknown): Promise<Subscribed> {
     const { room: name, since, paged } = parse(subscribeRequest, message);
     const room = this.resolve(name);
@@ -36,7 +44,9 @@ export class Subscriptions {
     this.#checkLimit(key);
     if (since !== undefined) this.#noteResume();
     await this.#socket.join(key);
-    return { ok: true, room: name, ...(await this.#deps.reader.read({ room: key, since, paged })) };
+    const answer = await this.#turns.take(() => this.#deps.reader.read({ room: key, since, paged }));
+    if (answer === undefined) throw new SocketError('unavailable', 'The connection has ended');
+    return { ok: true, room: name, ...answer };
   }
 
   async unsubscribe(message: unknown): Promise<{ ok: true; room: string }> {
