@@ -3,7 +3,7 @@ import { OpenStreams } from '../http/streams/open-streams.js';
 import { version } from '../platform/version.js';
 import { RoomReader } from '../realtime/room-reader.js';
 import { Acknowledgements } from '../realtime/acknowledgements.js';
-import { createRealtimeServer } from '../realtime/server.js';
+import { createRealtimeServer, type RealtimeServer } from '../realtime/server.js';
 import type { SynapNode } from './node.js';
 
 /** Socket.IO on the process' HTTP server. */
@@ -22,14 +22,14 @@ export function startRealtime(node: SynapNode): void {
     drainMs: config.sockets.drainMs,
     notificationsLastMs: config.retention.notificationsMs,
   });
-  const streams = startStreams(node);
+  const streams = startStreams(node, realtime);
   // Together: each takes as long as a drain may.
   lifecycle.onStop('realtime', async () => void (await Promise.all([realtime.close(), streams.close()])));
   health.add(backplane.check);
 }
 
-/** Server-sent events, for where sockets do not come through. */
-function startStreams(node: SynapNode): OpenStreams {
+/** Server-sent events, for where sockets do not come through. Counted with them: they take the same memory. */
+function startStreams(node: SynapNode, { users, addresses }: RealtimeServer): OpenStreams {
   const streams = new OpenStreams({
     ...node,
     tap: node.backplane,
@@ -39,6 +39,8 @@ function startStreams(node: SynapNode): OpenStreams {
       notificationsLastMs: node.config.retention.notificationsMs,
     }),
     presence: node.backplane.presence,
+    users,
+    addresses,
     random: Math.random,
     limits: node.config.sockets,
   });

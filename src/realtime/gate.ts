@@ -51,13 +51,18 @@ export class Gate {
 
   /** Counts a connection that was let in, and ends it where others were faster. */
   admit(connection: RealtimeConnection): void {
-    const release = this.#addresses.take(this.#addressOf(connection.request));
+    const release = this.take(connection.request);
     if (release !== undefined) {
       connection.once('close', release);
       return;
     }
     this.#options.metrics.websocketConnectionsRefused.inc({ reason: 'too_many_connections' });
     connection.close(true);
+  }
+
+  /** A place of the request's address, for whatever way to listen. @returns what gives it back; undefined where there is none left */
+  take(request: IncomingMessage): (() => void) | undefined {
+    return this.#addresses.take(this.#addressOf(request));
   }
 
   #refusal(request: IncomingMessage): Refusal | undefined {

@@ -46,6 +46,8 @@ export interface RealtimeServer {
   readonly io: RealtimeIo;
   /** Connections of each user here; other ways to listen count with them. */
   readonly users: ConnectionCounts;
+  /** And of each address. */
+  readonly addresses: Pick<Gate, 'take'>;
   /** Refuses new connections and closes the others so that their clients connect elsewhere. The HTTP server stays its owner's. */
   close(): Promise<void>;
 }
@@ -78,6 +80,7 @@ export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
   return {
     io,
     users,
+    addresses: gate,
     async close() {
       gate.drain();
       await drainConnections({

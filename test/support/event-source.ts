@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { pino } from 'pino';
 import { Writable } from 'node:stream';
 import { createStreamApp } from '../../src/http/stream-app.js';
-import { OpenStreams, type StreamLimits } from '../../src/http/streams/open-streams.js';
+import { OpenStreams, type OpenStreamsDeps, type StreamLimits } from '../../src/http/streams/open-streams.js';
 import { systemClock, type Clock } from '../../src/platform/clock.js';
 import { readConfig } from '../../src/platform/config.js';
 import { Health } from '../../src/platform/health.js';
 import { Lifecycle } from '../../src/platform/lifecycle.js';
 import type { StreamEvents, WireNotification } from '../../src/realtime/contract.js';
+import { ConnectionCounts } from '../../src/realtime/connection-counts.js';
 import { RoomReader } from '../../src/realtime/room-reader.js';
 import { urlOf } from './api.js';
 import { tokens, type RealtimeNode } from './realtime.js';
@@ -17,6 +18,8 @@ import { Collected, within } from './signals.js';
 export interface StreamServerOptions {
   readonly clock?: Clock;
   readonly limits?: Partial<StreamLimits>;
+  /** Without them a user may have three streams. */
+  readonly places?: Partial<Pick<OpenStreamsDeps, 'users' | 'addresses'>>;
   /** Before each look into a room, and between it and its answer. */
   readonly whileReading?: () => Promise<void>;
 }
@@ -25,7 +28,7 @@ export type StreamServer = Awaited<ReturnType<typeof startStreamServer>>;
 
 /** The streams of a realtime node, on a port of their own. */
 export async function startStreamServer(node: RealtimeNode, options: StreamServerOptions = {}) {
-  const { clock = systemClock, limits, whileReading } = options;
+  const { clock = systemClock, limits, places, whileReading } = options;
   const lines = new Collected<string>();
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -47,7 +50,10 @@ export async function startStreamServer(node: RealtimeNode, options: StreamServe
       },
     },
     ...{ metrics, logger, clock, tap: backplane, presence: backplane.presence, random: () => 0 },
-    limits: { perUser: 3, bufferBytes: 1024 * 1024, drainMs: 0, ...limits },
+    users: new ConnectionCounts(3),
+    addresses: node.server.addresses,
+    ...places,
+    limits: { bufferBytes: 1024 * 1024, drainMs: 0, ...limits },
   });
   const base = { config, logger, metrics, clock, version: 'test', database, tokens, redis: undefined, streams };
   const app = createStreamApp({ ...base, health: new Health(), lifecycle: new Lifecycle(clock, logger) });

@@ -1,9 +1,11 @@
+import type { IncomingMessage } from 'node:http';
 import type { Response } from 'express';
 import type { Clock, Random } from '../../platform/clock.js';
 import { SynapError, toError } from '../../platform/errors.js';
 import type { Logger } from '../../platform/logger.js';
 import type { Metrics } from '../../platform/metrics.js';
 import type { Closing, SocketErrorCode } from '../../realtime/contract.js';
+import type { ConnectionCounts } from '../../realtime/connection-counts.js';
 import { RoomStream, type RoomStreamDeps, type StreamSince } from '../../realtime/room-stream.js';
 import type { Device } from '../../realtime/io.js';
 import type { Presence } from '../../realtime/presence.js';
@@ -11,8 +13,6 @@ import { roomKey, type Room } from '../../realtime/rooms.js';
 import { EventStream } from './event-stream.js';
 
 export interface StreamLimits {
-  /** Streams that one user may have open here. */
-  readonly perUser: number;
   /** What waits for one client; more means that it does not read. */
   readonly bufferBytes: number;
   /** The time over which the streams of a process that stops are closed. */
@@ -22,6 +22,9 @@ export interface StreamLimits {
 export interface OpenStreamsDeps extends RoomStreamDeps {
   readonly clock: Clock;
   readonly presence: Pick<Presence, 'connect'>;
+  /** Places that sockets take as well. */
+  readonly users: Pick<ConnectionCounts, 'take'>;
+  readonly addresses: { take(request: IncomingMessage): (() => void) | undefined };
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -67,7 +70,6 @@ const messages: Readonly<Record<Exclude<EndReason, 'slow_consumer'>, string>> = 
 export class OpenStreams {
   readonly #deps: OpenStreamsDeps;
   readonly #open = new Set<Open>();
-  readonly #perUser = new Map<string, number>();
   #isDraining = false;
 
   constructor(deps: OpenStreamsDeps) {
@@ -76,8 +78,10 @@ export class OpenStreams {
 
   /** Resolves when the answer has begun. @throws SynapError `rate_limited`, `unavailable` */
   async open(want: StreamWant, res: Response): Promise<void> {
-    this.#admit(want.userId);
-    res.once('close', this.#count(want.userId));
+    // Its client has left while the token was checked: nothing would give its places back.
+    if (res.destroyed) return;
+    this.#refuseWhileDraining();
+    res.once('close', this.#takePlaces(want.userId, res.req));
     const stream: Open = {
       reason: undefined,
       end: (why) => {
@@ -109,28 +113,24 @@ export class OpenStreams {
     );
   }
 
-  #admit(userId: string): void {
-    this.#refuseWhileDraining();
-    const { perUser } = this.#deps.limits;
-    if ((this.#perUser.get(userId) ?? 0) < perUser) return;
-    throw new SynapError('rate_limited', `${userId} has ${perUser} streams open`, {
-      publicMessage: `${perUser} streams at a time are allowed.`,
-      retryAfterMs: heartbeatMs,
-    });
+  /** @returns what gives them back */
+  #takePlaces(userId: string, request: IncomingMessage): () => void {
+    const { users, addresses } = this.#deps;
+    const leaveAddress = addresses.take(request);
+    if (leaveAddress === undefined) throw tooMany('this address');
+    const leaveUser = users.take(userId);
+    if (leaveUser === undefined) {
+      leaveAddress();
+      throw tooMany('this user');
+    }
+    return () => {
+      leaveAddress();
+      leaveUser();
+    };
   }
 
   #refuseWhileDraining(): void {
     if (this.#isDraining) throw new SynapError('unavailable', 'this process stops', { retryAfterMs: retryMs });
-  }
-
-  /** @returns what takes it back, once */
-  #count(userId: string): () => void {
-    this.#perUser.set(userId, (this.#perUser.get(userId) ?? 0) + 1);
-    return () => {
-      const left = (this.#perUser.get(userId) ?? 1) - 1;
-      if (left === 0) this.#perUser.delete(userId);
-      else this.#perUser.set(userId, left);
-    };
   }
 
   #keep(stream: Open, want: StreamWant, { room, sink, res }: Parts): void {
@@ -186,3 +186,9 @@ export class OpenStreams {
     stream.end('unavailable');
   }
 }
+
+const tooMany = (of: string): SynapError =>
+  new SynapError('rate_limited', `${of} has all the connections that it may have`, {
+    publicMessage: `Too many connections of ${of}, sockets included: close some.`,
+    retryAfterMs: heartbeatMs,
+  });

@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { openStream } from '../../../test/support/event-source.js';
 import { ManualClock } from '../../../test/support/manual-clock.js';
 import { tokens } from '../../../test/support/realtime.js';
-import { eventually, within } from '../../../test/support/signals.js';
+import { eventually, nextEvent, within } from '../../../test/support/signals.js';
 import { newUser, StreamStage } from '../../../test/support/stream-stage.js';
 import { createTokens } from '../../platform/tokens.js';
 
@@ -87,6 +87,45 @@ test('a stream is counted while it is open, and a user has so many of them', asy
     async () => ((await stage.open()).response.status === 200 ? true : undefined),
     'a place to come free',
   );
+});
+
+describe('streams and sockets count together', () => {
+  const connected = async (as: string) => {
+    const client = stage.realtime.open({ token: await tokens.mint(as, { expiresInSeconds: 60 }) });
+    return Promise.race([
+      nextEvent(client.socket as never, 'connect').then(() => 'connected'),
+      nextEvent<{ data?: { code: string }; message: string }>(client.socket as never, 'connect_error').then(
+        ({ data, message }) => data?.code ?? message,
+      ),
+    ]);
+  };
+  const restart = async (limits: { perUser?: number; perAddress?: number }) => {
+    await stage.stop();
+    await stage.realtime.start('local', { server: { limits } });
+    const { users, addresses } = stage.node.server;
+    await stage.serve({ places: { users, addresses } });
+  };
+  const open = async (as: string) => (await stage.open('', {}, as)).response.status;
+
+  test('of a user', async () => {
+    await restart({ perUser: 2 });
+    const [ada, bob] = [newUser(), newUser()];
+    expect([await open(ada), await connected(ada)]).toEqual([200, 'connected']);
+    expect([await open(ada), await connected(ada)]).toEqual([429, 'too_many_connections']);
+    expect([await open(bob), await connected(bob)]).toEqual([200, 'connected']);
+  });
+
+  test('of an address, whosever they are, and a refused one takes no place', async () => {
+    await restart({ perUser: 1, perAddress: 3 });
+    const [ada, bob, eve] = [newUser(), newUser(), newUser()];
+    expect([await open(ada), await connected(bob)]).toEqual([200, 'connected']);
+    expect([await open(ada), await open(ada), await open(bob)]).toEqual([429, 429, 429]);
+    const last = await stage.open('', {}, eve);
+    expect([last.response.status, await open(newUser())]).toEqual([200, 429]);
+    expect(await connected(newUser())).not.toBe('connected');
+    last.stop();
+    await eventually(async () => (await open(eve)) === 200 || undefined, 'the place to come free');
+  });
 });
 
 test('a stream refuses who has no valid token, and rooms of others', async () => {
