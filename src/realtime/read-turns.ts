@@ -14,7 +14,7 @@ const fullMs = 50;
 /** The reads of one socket, in the order in which they were asked for: so many at once, and no faster than its client takes what was read. */
 export class ReadTurns {
   readonly #options: ReadTurnsOptions;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: ((isTurn: boolean) => void)[] = [];
   #running = 0;
   #isPaused = false;
   #isClosed = false;
@@ -27,11 +27,11 @@ export class ReadTurns {
   /** @returns undefined where the socket has ended before its turn. */
   async take<T>(read: () => Promise<T>): Promise<T | undefined> {
     if (this.#isClosed) return undefined;
-    await new Promise<void>((resolve) => {
+    const isTurn = await new Promise<boolean>((resolve) => {
       this.#waiting.push(resolve);
       this.#fill();
     });
-    if (this.#isClosed) return undefined;
+    if (!isTurn) return undefined;
     try {
       return await read();
     } finally {
@@ -45,14 +45,14 @@ export class ReadTurns {
   close(): void {
     this.#isClosed = true;
     this.#cancel();
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    for (const resolve of this.#waiting.splice(0)) resolve(false);
   }
 
   #fill(): void {
     while (this.#running < atOnce && this.#waiting.length > 0 && !this.#isPaused) {
       if (this.#options.isFull()) return this.#pause();
       this.#running++;
-      this.#waiting.shift()?.();
+      this.#waiting.shift()?.(true);
     }
   }
 

@@ -79,7 +79,7 @@ export class OpenStreams {
   /** Resolves when the answer has begun. @throws SynapError `rate_limited`, `unavailable` */
   async open(want: StreamWant, res: Response): Promise<void> {
     // Its client has left while the token was checked: nothing would give its places back.
-    if (res.destroyed) return;
+    if (hasLeft(res)) return;
     this.#refuseWhileDraining();
     res.once('close', this.#takePlaces(want.userId, res.req));
     const stream: Open = {
@@ -94,7 +94,7 @@ export class OpenStreams {
     const room = new RoomStream(this.#deps, { ...want, onFailure: (thrown) => this.#onFailure(thrown, stream) }, sink);
     res.once('close', () => room.close());
     const begin = await room.open();
-    if (res.destroyed) return;
+    if (hasLeft(res)) return;
     this.#refuseWhileDraining();
     this.#keep(stream, want, { room, sink, res });
     sink.begin();
@@ -186,6 +186,8 @@ export class OpenStreams {
     stream.end('unavailable');
   }
 }
+
+const hasLeft = (res: Response): boolean => res.destroyed;
 
 const tooMany = (of: string): SynapError =>
   new SynapError('rate_limited', `${of} has all the connections that it may have`, {
