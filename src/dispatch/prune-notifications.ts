@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Sql } from '../platform/database.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
 import { firstIdAt } from '../platform/ids.js';
-import { roomKey, roomsOf } from '../realtime/rooms.js';
+import { parseRoomKey, roomKey, roomsOf } from '../realtime/rooms.js';
 import { batchSize, type Pruned } from './sweep.js';
 
 export interface Target {
@@ -10,8 +10,11 @@ export interface Target {
   readonly requestId: string | null;
 }
 
-interface TouchedRoom extends Target {
+interface TargetRoom extends Target {
   readonly key: string;
+}
+
+interface TouchedRoom extends TargetRoom {
   /** How many notifications it may have lost. */
   readonly lost: number;
 }
@@ -31,23 +34,44 @@ export async function pruneNotifications(tx: Sql, before: Date): Promise<Pruned>
     )
     DELETE FROM notifications n USING old WHERE n.id = old.id RETURNING n."userId", n."requestId"`.execute(tx);
   reachFaultPoint('retention.deleted');
-  const { entries, rooms } = await removeFromRooms(tx, targets);
+  const touched = roomsTouched(targets);
+  const entries = await deleteEntries(tx, touched);
+  const rooms = await deleteEmptyRooms(tx, requestsOf(touched));
   return {
     deleted: { notifications: targets.length, room_entries: entries, rooms },
     cursor: targets.length === batchSize ? '' : undefined,
   };
 }
 
-/** The entries of notifications that were just deleted, and the rooms of requests that have none left. */
-export async function removeFromRooms(
-  tx: Sql,
-  targets: readonly Target[],
-): Promise<{ entries: number; rooms: number }> {
-  if (targets.length === 0) return { entries: 0, rooms: 0 };
+/**
+ * The entries of notifications that were just deleted before their time. A request's room that has none left keeps its row for as long as
+ * notifications are kept: who looked before it was made would otherwise take its absence for silence.
+ */
+export async function removeFromRooms(tx: Sql, targets: readonly Target[]): Promise<number> {
   const touched = roomsTouched(targets);
   const entries = await deleteEntries(tx, touched);
-  const requests = touched.filter(({ requestId }) => requestId !== null);
-  return { entries, rooms: await deleteEmptyRooms(tx, requests) };
+  const keys = await lockFree(tx, requestsOf(touched));
+  await sql`
+    UPDATE rooms r SET "emptiedAt" = now() WHERE key = ANY(${keys}::text[])
+      AND NOT EXISTS (SELECT FROM room_entries e WHERE e.room = r.key)`.execute(tx);
+  return entries;
+}
+
+/** The rows that `removeFromRooms` has left, after their time. One that is in use again, or still, has its time anew. */
+export async function pruneEmptiedRooms(tx: Sql, before: Date): Promise<Pruned> {
+  const { rows: due } = await sql<{ key: string }>`
+    SELECT key FROM rooms WHERE "emptiedAt" < ${before} ORDER BY "emptiedAt" LIMIT ${batchSize} FOR UPDATE SKIP LOCKED`.execute(
+    tx,
+  );
+  const touched = due.map(({ key }) => {
+    const { userId, requestId = null } = parseRoomKey(key);
+    return { key, userId, requestId };
+  });
+  const rooms = await deleteEmptyRooms(tx, touched);
+  await sql`
+    UPDATE rooms r SET "emptiedAt" = CASE WHEN NOT EXISTS (SELECT FROM room_entries e WHERE e.room = r.key) THEN now() END
+    WHERE key = ANY(${due.map(({ key }) => key)}::text[])`.execute(tx);
+  return { deleted: { rooms }, cursor: due.length === batchSize ? '' : undefined };
 }
 
 /** A notification that was for one room alone, a broadcast, counts in both of its target's: nothing is there to be found. */
@@ -62,6 +86,8 @@ function roomsTouched(targets: readonly Target[]): TouchedRoom[] {
   }
   return [...rooms.values()];
 }
+
+const requestsOf = (touched: readonly TouchedRoom[]) => touched.filter(({ requestId }) => requestId !== null);
 
 /** There is no index by notification: the entries to delete are among the first of their rooms. */
 async function deleteEntries(tx: Sql, touched: readonly TouchedRoom[]): Promise<number> {
@@ -82,13 +108,8 @@ async function deleteEntries(tx: Sql, touched: readonly TouchedRoom[]): Promise<
  * committed is seen, and one that comes now waits for this transaction and makes the room anew, in another epoch. A single
  * statement would look at a snapshot from before its lock, and delete a room under its newest entry.
  */
-async function deleteEmptyRooms(tx: Sql, touched: readonly TouchedRoom[]): Promise<number> {
-  if (touched.length === 0) return 0;
-  const { rows: locked } = await sql<{ key: string }>`
-    SELECT key FROM rooms WHERE key = ANY(${touched.map(({ key }) => key)}::text[]) ORDER BY key FOR UPDATE SKIP LOCKED`.execute(
-    tx,
-  );
-  const keys = new Set(locked.map(({ key }) => key));
+async function deleteEmptyRooms(tx: Sql, touched: readonly TargetRoom[]): Promise<number> {
+  const keys = new Set(await lockFree(tx, touched));
   const mine = touched.filter(({ key }) => keys.has(key));
   const { numAffectedRows = 0n } = await sql`
     DELETE FROM rooms r
@@ -100,4 +121,14 @@ async function deleteEmptyRooms(tx: Sql, touched: readonly TouchedRoom[]): Promi
     tx,
   );
   return Number(numAffectedRows);
+}
+
+/** Those of the rooms that nobody else holds. */
+async function lockFree(tx: Sql, touched: readonly TargetRoom[]): Promise<string[]> {
+  if (touched.length === 0) return [];
+  const { rows } = await sql<{ key: string }>`
+    SELECT key FROM rooms WHERE key = ANY(${touched.map(({ key }) => key)}::text[]) ORDER BY key FOR UPDATE SKIP LOCKED`.execute(
+    tx,
+  );
+  return rows.map(({ key }) => key);
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { RealtimeStage } from '../../test/support/realtime.js';
-import { RetentionKit } from '../../test/support/retention.js';
+import { dayMs, RetentionKit } from '../../test/support/retention.js';
 import { NotificationLog } from '../realtime/postgres-log.js';
 import { requestRoom, roomKey, userRoom } from '../realtime/rooms.js';
 import { pruneRooms } from './prune-rooms.js';
@@ -15,6 +15,7 @@ afterEach(async () => {
 
 const keep = 100;
 const user = roomKey(userRoom('ada'));
+const firstRoom = roomKey(requestRoom('ada', 'first'));
 const prune = () => kit.prune(kit.retention({ notificationsPerRoom: keep }));
 
 async function say(count: number, more: { userId?: string; requestId?: string } = {}): Promise<void> {
@@ -63,15 +64,69 @@ test('a room keeps exactly what it may have', async () => {
   expect(await span(user)).toEqual([100, 1, 100]);
 });
 
-test('what a room loses goes from its request’s room too, and that goes with its last', async () => {
+test('what a room loses goes from its request’s room too, whose row stays and counts on', async () => {
   await say(30, { requestId: 'first' });
   await say(10, { requestId: 'second' });
   await say(95);
   await prune();
-  expect(await span(roomKey(requestRoom('ada', 'first')))).toEqual([0, null, null]);
+  expect(await span(firstRoom)).toEqual([0, null, null]);
   expect(await span(roomKey(requestRoom('ada', 'second')))).toEqual([5, 6, 10]);
-  const rooms = await kit.query<{ key: string }>('SELECT key FROM rooms ORDER BY key');
-  expect(rooms.map(({ key }) => key)).toEqual([roomKey(requestRoom('ada', 'second')), user].toSorted());
+  const headOf = async () => {
+    const [row] = await kit.query('SELECT epoch, "lastSeq"::int AS seq FROM rooms WHERE key = $1', [firstRoom]);
+    return row;
+  };
+  const before = await headOf();
+  expect(before).toMatchObject({ seq: 30 });
+  await say(1, { requestId: 'first' });
+  expect(await headOf()).toEqual({ ...before, seq: 31 });
+});
+
+test('a request’s room that was emptied goes once notifications of its time would have gone, and not while it is in use', async () => {
+  const requests = ['idle', 'young', 'unfinished', 'spoken'];
+  for (const requestId of requests) await say(1, { requestId });
+  await say(keep);
+  await prune();
+  const left = async () => {
+    const rows = await kit.query<{ key: string }>(`SELECT key FROM rooms WHERE key LIKE 'r:%' ORDER BY key`);
+    return rows.map(({ key }) => key.replace('r:ada:', ''));
+  };
+  expect(await left()).toEqual(requests.toSorted());
+  const isAged = `UPDATE rooms SET "emptiedAt" = now() - $1::int * interval '1 day' WHERE key LIKE 'r:%' AND key <> $2`;
+  await kit.query(isAged, [31, roomKey(requestRoom('ada', 'young'))]);
+  await kit.query(`UPDATE rooms SET "emptiedAt" = now() - interval '29 days' WHERE key = $1`, [
+    roomKey(requestRoom('ada', 'young')),
+  ]);
+  await kit.addJob({ state: 'running' });
+  await kit.query(`UPDATE jobs SET "requestId" = 'unfinished', "finishedAt" = NULL`);
+  await say(1, { requestId: 'spoken' });
+  await kit.prune();
+  expect(await left()).toEqual(['spoken', 'unfinished', 'young']);
+  // Whatever stays is looked at again after as long, and holds up no other.
+  const due = await kit.query(`SELECT FROM rooms WHERE "emptiedAt" < now() - interval '30 days'`);
+  expect(due).toHaveLength(0);
+});
+
+test('who looked at a request before it said anything is never told that nothing was said', async () => {
+  const stage = new RealtimeStage(kit.url);
+  await stage.start('local', { notificationsLastMs: 30 * dayMs });
+  try {
+    const client = await stage.connect('ada');
+    const { epoch, seq, at } = await client.subscribe({ room: 'request_first' });
+    expect([epoch, seq]).toEqual([null, 0]);
+    await say(3, { requestId: 'first' });
+    await say(keep);
+    await prune();
+    const answer = await client.subscribe({ room: 'request_first', since: { epoch: null, seq: 0, at } });
+    expect(answer).toMatchObject({ recovered: false, reset: 'too_old', seq: 3, notifications: [] });
+    const aged = `UPDATE rooms SET "emptiedAt" = now() - interval '31 days' WHERE "emptiedAt" IS NOT NULL`;
+    expect(await kit.query(`${aged} RETURNING key`)).toHaveLength(1);
+    await kit.prune();
+    const looked = new Date(Date.now() - 31 * dayMs).toISOString();
+    const later = await client.subscribe({ room: 'request_first', since: { epoch: null, seq: 0, at: looked } });
+    expect(later).toMatchObject({ recovered: false, reset: 'too_old', epoch: null });
+  } finally {
+    await stage.close();
+  }
 });
 
 test('a long excess goes in batches, and a sweep comes past many rooms', async () => {

@@ -16,7 +16,7 @@ interface Excess {
 
 /**
  * What a room has beyond its newest `keep`: the notifications go, from all of their rooms, with their entries. Rooms are looked at in
- * the order of their keys; no index tells the full ones, because every notification would write it. Who reads a room from before what is left is told to start anew.
+ * the order of their keys; no index tells the full ones, because every notification would write it. A request's room that loses all keeps its row (`removeFromRooms`). Who reads a room from before what is left is told to start anew.
  */
 export async function pruneRooms(tx: Sql, keep: number, cursor = ''): Promise<Pruned> {
   const { last, rooms, seqs, ids } = await findExcess(tx, keep, cursor);
@@ -24,10 +24,10 @@ export async function pruneRooms(tx: Sql, keep: number, cursor = ''): Promise<Pr
   if (ids.length === 0) return { deleted: {}, cursor: last };
   const targets = await deleteNotifications(tx, ids);
   const own = await deleteGone(tx, rooms, seqs);
-  const { entries, rooms: emptied } = await removeFromRooms(tx, targets);
+  const entries = await removeFromRooms(tx, targets);
   // A whole batch may have left more behind; one of which all was held by others is left for the next round.
   const goesOn = ids.length === batchSize && targets.length + own > 0 ? cursor : last;
-  return { deleted: { notifications: targets.length, room_entries: own + entries, rooms: emptied }, cursor: goesOn };
+  return { deleted: { notifications: targets.length, room_entries: own + entries }, cursor: goesOn };
 }
 
 async function findExcess(tx: Sql, keep: number, cursor: string): Promise<Excess> {

@@ -3,7 +3,7 @@ import type { Config } from '../platform/config.js';
 import type { Sql } from '../platform/database.js';
 import { pruneEvents } from './prune-events.js';
 import { pruneJobs } from './prune-jobs.js';
-import { pruneNotifications } from './prune-notifications.js';
+import { pruneEmptiedRooms, pruneNotifications } from './prune-notifications.js';
 import { pruneRooms } from './prune-rooms.js';
 import { batchSize, stretchOf, type Pruned } from './sweep.js';
 
@@ -32,6 +32,7 @@ export function prunersOf(ages: Config['retention']): Pruner[] {
     { table: 'notifications', prune: (tx, now) => pruneNotifications(tx, olderThan(now, notificationsMs)) },
     // Under the lock of the same table: the two never meet over an entry.
     { table: 'notifications', prune: (tx, _now, cursor) => pruneRooms(tx, notificationsPerRoom, cursor) },
+    { table: 'rooms', prune: (tx, now) => pruneEmptiedRooms(tx, olderThan(now, notificationsMs)) },
     { table: 'jobs', prune: (tx, now, cursor) => pruneJobs(tx, stretchOf(now, jobsMs, cursor)) },
     // An event outlives the keys that answer with it.
     ...(eventsMs === undefined
