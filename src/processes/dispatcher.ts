@@ -14,7 +14,7 @@ import { queueGauge } from '../operations/gauges.js';
 import { SettingsKeeper } from '../operations/settings-keeper.js';
 import { Leader } from '../platform/leader.js';
 import { Sweeper } from '../realtime/sweeper.js';
-import type { SynapNode } from './node.js';
+import { withoutQueues, type SynapNode } from './node.js';
 
 /**
  * What keeps carriers in step with Postgres: dispatch, and publishing what a crash left unsaid, by every process that has this
@@ -60,6 +60,5 @@ export function startDispatcher(node: SynapNode): void {
   run('schedules', new ScheduleRunner({ ...parts, store }));
   run('retention', new Retention({ ...led, ages: node.config.retention }));
 
-  // Without its queues it dispatches nothing.
-  health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok') });
+  health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok'), otherwise: withoutQueues(node.config) });
 }

@@ -10,7 +10,7 @@ import { poolGauge } from '../operations/gauges.js';
 import { systemClock, type Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import { createDatabase, type Database } from '../platform/database.js';
-import { Health } from '../platform/health.js';
+import { Health, type CheckStatus } from '../platform/health.js';
 import type { Lifecycle } from '../platform/lifecycle.js';
 import type { Logger } from '../platform/logger.js';
 import { createMetrics, type Metrics } from '../platform/metrics.js';
@@ -93,6 +93,13 @@ export function createNode(options: NodeOptions) {
     schedules: schedulesOf(features, catalogue),
   };
 }
+
+/**
+ * What a process counts as that cannot reach its queues: where clients are served, they are served without, from Postgres, and it would
+ * be wrong to send them away; elsewhere it can do nothing.
+ */
+export const withoutQueues = ({ roles }: Pick<Config, 'roles'>): CheckStatus =>
+  roles.includes('api') || roles.includes('realtime') ? 'degraded' : 'failed';
 
 interface DispatchParts {
   readonly config: Config;

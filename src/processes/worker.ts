@@ -8,7 +8,7 @@ import { WorkerRegistry } from '../execution/worker-registry.js';
 import { createServices } from '../features/services.js';
 import { createHeartbeatPool } from '../platform/database.js';
 import { startWatchdog } from '../platform/watchdog.js';
-import type { SynapNode } from './node.js';
+import { withoutQueues, type SynapNode } from './node.js';
 
 /** Takes jobs from every queue and runs their handlers. */
 export async function startWorker(node: SynapNode): Promise<void> {
@@ -30,7 +30,7 @@ export async function startWorker(node: SynapNode): Promise<void> {
   fleet.start();
   lifecycle.onStop('worker fleet', () => fleet.stop(config.shutdownTimeoutMs / 2));
 
-  health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok') });
+  health.add({ name: 'queues', run: () => backend.ping().then(() => 'ok'), otherwise: withoutQueues(config) });
   watchFetching(node, fleet);
 }
 

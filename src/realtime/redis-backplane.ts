@@ -7,6 +7,7 @@ import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Redis } from '../platform/redis.js';
 import { AdapterFrames } from './adapter-frame.js';
+import { atMost } from './at-most.js';
 import type { Backplane } from './backplane.js';
 import { DeliveryLatency } from './delivery-latency.js';
 import { RedisFanout } from './redis-fanout.js';
@@ -58,11 +59,12 @@ export function createRedisBackplane(deps: RedisBackplaneDeps): Backplane {
       };
       afterLoss(subscriber, check);
       const onDeaf = () => subscriber.disconnect(true);
-      const probe = new SelfProbe({ nodeId, fanout, tap, metrics, logger, clock, onDeaf, onHealed: check });
+      const confirm = () => publisher.ping();
+      const probe = new SelfProbe({ nodeId, fanout, confirm, tap, metrics, logger, clock, onDeaf, onHealed: check });
       probe.start();
-      ears = { subscriber, probe };
+      ears = { publisher, subscriber, probe, clock };
     },
-    check: { name: 'realtime', run: () => checkEars(ears) },
+    check: { name: 'realtime', run: () => checkEars(ears), otherwise: 'degraded' },
     async close() {
       ears?.probe.stop();
       await presence.stop();
@@ -75,15 +77,27 @@ export function createRedisBackplane(deps: RedisBackplaneDeps): Backplane {
 
 /** How a process with sockets hears. */
 interface Ears {
+  readonly publisher: Redis;
   readonly subscriber: Redis;
   readonly probe: SelfProbe;
+  readonly clock: Clock;
 }
 
-/** A connection that looks open may be dead: only an answer counts. The caller bounds the wait. */
+/** Less than who asks for readiness waits. */
+const answerMs = 1_000;
+
+/**
+ * Without Redis a process still serves: rooms are read from Postgres, and clients that ask every so often find what was not
+ * published. All replicas are in this together, so none may say that it is not ready. One that is deaf alone says so: the others are better.
+ */
 async function checkEars(ears: Ears | undefined): Promise<CheckStatus> {
-  if (ears?.subscriber.status !== 'ready' || ears.probe.isDeaf) return 'failed';
-  await ears.subscriber.ping();
-  return 'ok';
+  if (ears === undefined) return 'failed';
+  const { publisher, subscriber, probe, clock } = ears;
+  if (probe.status !== 'ok') return probe.status;
+  if (publisher.status !== 'ready' || subscriber.status !== 'ready') return 'degraded';
+  // A connection that looks open may be dead: only an answer counts.
+  const answers = await atMost(answerMs, Promise.all([publisher.ping(), subscriber.ping()]), clock);
+  return answers === undefined ? 'degraded' : 'ok';
 }
 
 /**

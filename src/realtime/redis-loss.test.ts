@@ -84,7 +84,7 @@ test('while Redis is away publishing neither throws nor waits, and the sweeper b
   const asked = new Promise<void>((resolve) => client.socket.on('check', resolve));
 
   await own.kill();
-  expect(await node.backplane.check.run()).toBe('failed');
+  expect(await node.backplane.check.run()).toBe('degraded');
   node.publisher.publish(await append(node, userId, 2));
   node.publisher.publish(await append(node, userId, 3));
   node.publisher.ephemeral(roomKey(userRoom(userId)), {
@@ -104,6 +104,28 @@ test('while Redis is away publishing neither throws nor waits, and the sweeper b
   const failures = await node.metrics.publishFailures.get();
   expect(failures.values.reduce((sum, { value }) => sum + value, 0)).toBeGreaterThanOrEqual(2);
 });
+
+test.each(['gone', 'frozen'] as const)(
+  'while Redis is %s all replicas stay ready, and who connects to one is served from Postgres',
+  async (how) => {
+    const nodes = [await cluster.start(), await cluster.start()] as const;
+    const userId = newUser();
+    const [first] = await append(nodes[0], userId, 1);
+    await append(nodes[0], userId, 2);
+    if (how === 'gone') await own.kill();
+    else process.kill(own.pid, 'SIGSTOP');
+    const statuses = await Promise.all(nodes.map(({ backplane }) => backplane.check.run()));
+    expect(statuses).toEqual(['degraded', 'degraded']);
+    for (const transport of ['websocket', 'polling'] as const) {
+      const client = await cluster.connect(nodes[1], userId, transport);
+      const since = { epoch: first!.epoch, seq: 0 };
+      const answer = await client.subscribe({ room: `user_${userId}`, since });
+      expect(answer).toMatchObject({ recovered: true, seq: 2, notifications: [{ seq: 1 }, { seq: 2 }] });
+      client.socket.disconnect();
+    }
+    if (how === 'frozen') process.kill(own.pid, 'SIGCONT');
+  },
+);
 
 test('a frozen Redis holds nothing up, and once it goes on everything is heard, in order, once', async () => {
   const node = await cluster.start();

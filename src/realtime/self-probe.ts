@@ -1,5 +1,6 @@
 import type { Clock } from '../platform/clock.js';
 import { toError } from '../platform/errors.js';
+import type { CheckStatus } from '../platform/health.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Ephemeral } from './contract.js';
@@ -9,6 +10,8 @@ import type { RoomTap } from './tap.js';
 export interface SelfProbeDeps {
   readonly nodeId: string;
   readonly fanout: Pick<RoomFanout, 'ephemeral'>;
+  /** Resolves when all that was sent before has reached Redis. */
+  readonly confirm: () => Promise<unknown>;
   readonly tap: RoomTap;
   readonly metrics: Metrics;
   readonly logger: Logger;
@@ -31,8 +34,11 @@ export class SelfProbe {
   readonly #room: string;
   #said = 0;
   #heard = 0;
-  #wasSent = true;
-  #isDeaf = false;
+  /** The newest word that is known to have reached Redis. */
+  #taken = 0;
+  #status: CheckStatus = 'ok';
+  /** The word before did not reach Redis. */
+  #wasAway = false;
   #cancel: (() => void) | undefined;
   #endTap: (() => void) | undefined;
 
@@ -41,8 +47,9 @@ export class SelfProbe {
     this.#room = `probe:${deps.nodeId}`;
   }
 
-  get isDeaf(): boolean {
-    return this.#isDeaf;
+  /** `failed`: deaf where others hear. `degraded`: Redis is away, for all or for this process, or has only just come back. */
+  get status(): CheckStatus {
+    return this.#status;
   }
 
   start(): void {
@@ -66,18 +73,22 @@ export class SelfProbe {
   }
 
   #say(): void {
-    const { fanout, clock, nodeId } = this.#deps;
+    const { fanout, confirm, clock, nodeId } = this.#deps;
     const timestamp = new Date(clock.now()).toISOString();
     const payload = { room: this.#room, requestId: nodeId, eventId: nodeId, percent: 0, timestamp };
-    const message = String(++this.#said);
-    this.#wasSent = fanout.ephemeral(this.#room, { event: 'progress', payload: { ...payload, message } });
+    const word = ++this.#said;
+    const message = String(word);
+    if (!fanout.ephemeral(this.#room, { event: 'progress', payload: { ...payload, message } })) return;
+    const isTaken = () => void (this.#taken = Math.max(this.#taken, word));
+    confirm().then(isTaken, () => undefined);
   }
 
   #hear({ event, payload }: Ephemeral): void {
     if (event !== 'progress' || Number(payload.message) !== this.#said) return;
     this.#heard = this.#said;
-    if (!this.#isDeaf) return;
-    this.#isDeaf = false;
+    this.#wasAway = false;
+    if (this.#status === 'ok') return;
+    this.#status = 'ok';
     this.#deps.logger.info('what is published is heard again');
     this.#deps.onHealed();
   }
@@ -85,10 +96,13 @@ export class SelfProbe {
   #miss(): void {
     const { metrics, logger, onDeaf } = this.#deps;
     metrics.realtimeProbeFailures.inc();
-    if (!this.#isDeaf) logger.warn({ wasSent: this.#wasSent }, 'what is published is not heard');
-    this.#isDeaf = true;
-    // What could not be sent says nothing of the subscriber, which may hear all others.
-    if (!this.#wasSent) return;
+    const wasTaken = this.#taken === this.#said;
+    if (this.#status === 'ok') logger.warn({ wasTaken }, 'what is published is not heard');
+    // After an outage of Redis its listener may still be on its way back: one more word tells.
+    this.#status = wasTaken && !this.#wasAway ? 'failed' : 'degraded';
+    this.#wasAway = !wasTaken;
+    // What did not reach Redis says nothing of the subscriber, which may hear all others.
+    if (!wasTaken) return;
     try {
       onDeaf();
     } catch (thrown) {

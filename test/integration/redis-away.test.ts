@@ -190,14 +190,17 @@ describe('a Redis that refuses writes', () => {
   });
 });
 
-test('with Redis frozen the api is ready and accepts as fast as before, and the other roles are not ready', async () => {
+test('with Redis frozen api and realtime are ready, the api accepts as fast as before, and a worker alone is not ready', async () => {
   const { pid, url: redisUrl } = (redis = await startRedis());
   const database = await createTestDatabase();
   const common = { databaseUrl: database.url, redisUrl, env: { QUEUE_PREFIX: createRedisPrefix() } };
-  const [api, worker] = await Promise.all([
+  const [api, realtime, worker] = await Promise.all([
     startSynap({ ...common, roles: ['api'] }),
-    startSynap({ ...common, roles: ['worker', 'realtime'] }),
+    // Its worker and its dispatcher do not keep clients from it.
+    startSynap({ ...common, roles: ['realtime', 'worker', 'dispatcher'] }),
+    startSynap({ ...common, roles: ['worker'] }),
   ]);
+  const all = [api, realtime, worker];
   const token = await createTokens(testJwtSecret).mint('ada', { expiresInSeconds: 600 });
   const post = async (body: object): Promise<number> => {
     const startedAt = performance.now();
@@ -228,18 +231,23 @@ test('with Redis frozen the api is ready and accepts as fast as before, and the 
     const ready = await fetch(`${api.url}/ready`);
     expect(ready.status).toBe(200);
     expect(await ready.json()).toMatchObject({ status: 'degraded', checks: { postgres: 'ok', queues: 'degraded' } });
+    const deaf = await fetch(`${realtime.url}/ready`);
+    expect([deaf.status, await deaf.json()]).toMatchObject([
+      200,
+      { status: 'degraded', checks: { postgres: 'ok', queues: 'degraded', realtime: 'degraded' } },
+    ]);
     const away = await fetch(`${worker.url}/ready`);
     expect(away.status).toBe(503);
-    expect(await away.json()).toMatchObject({ checks: { postgres: 'ok', queues: 'failed', realtime: 'failed' } });
+    expect(await away.json()).toMatchObject({ checks: { postgres: 'ok', queues: 'failed' } });
     process.kill(pid, 'SIGCONT');
     await eventually(async () => {
-      const answers = await Promise.all([fetch(`${api.url}/ready`), fetch(`${worker.url}/ready`)]);
+      const answers = await Promise.all(all.map(({ url }) => fetch(`${url}/ready`)));
       const bodies = (await Promise.all(answers.map((answer) => answer.json()))) as { status: string }[];
       return bodies.every(({ status }) => status === 'ok') ? true : undefined;
-    }, 'both to be ready');
+    }, 'all to be ready');
   } finally {
     process.kill(pid, 'SIGCONT');
-    await Promise.all([api.stop(), worker.stop()]);
+    await Promise.all(all.map((synap) => synap.stop()));
     await database.drop();
   }
 }, 60_000);

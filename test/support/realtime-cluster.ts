@@ -33,8 +33,8 @@ export class RealtimeCluster {
     return node;
   }
 
-  async connect(node: RealtimeNode, userId: string): Promise<ConnectedClient> {
-    const client = await connectClient(node, userId);
+  async connect(node: RealtimeNode, userId: string, transport?: 'websocket' | 'polling'): Promise<ConnectedClient> {
+    const client = await connectClient(node, userId, transport);
     this.#clients.push(client);
     return client;
   }

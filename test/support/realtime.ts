@@ -109,16 +109,24 @@ export interface ConnectedClient {
 }
 
 /** A plain client of that user, connected. Notifications are collected from the start. */
-export async function connectClient(node: { readonly url: string }, userId: string): Promise<ConnectedClient> {
-  const client = openClient(node, { token: await tokens.mint(userId, { expiresInSeconds: 600 }) });
+export async function connectClient(
+  node: { readonly url: string },
+  userId: string,
+  transport: 'websocket' | 'polling' = 'websocket',
+): Promise<ConnectedClient> {
+  const client = openClient(node, { token: await tokens.mint(userId, { expiresInSeconds: 600 }) }, transport);
   await nextEvent(client.socket as never, 'connect');
   return client;
 }
 
-function openClient(node: { readonly url: string }, auth: Record<string, unknown>): ConnectedClient {
+function openClient(
+  node: { readonly url: string },
+  auth: Record<string, unknown>,
+  transport: 'websocket' | 'polling' = 'websocket',
+): ConnectedClient {
   const socket: Client = connectSocket(node.url, {
     auth,
-    transports: ['websocket'],
+    transports: [transport],
     reconnectionDelay: 50,
     forceNew: true,
   });
