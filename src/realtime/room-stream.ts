@@ -129,17 +129,21 @@ export class RoomStream {
     }
   }
 
-  /** What was missed, then the texts that are being written, as far as they have come: what arrives live continues them. */
   async #sendFirst(answer: RoomAnswer): Promise<void> {
     if (this.#options.since !== undefined && (await this.#sendAnswer(answer))) await this.#readOn();
-    for (const payload of answer.streams ?? []) this.#sink.send({ event: 'delta', payload });
+    else this.#sendTexts(answer);
   }
 
   async #readOn(): Promise<void> {
     while (!this.#isClosed) {
       const answer = await this.#deps.reader.read({ room: this.#key, since: this.#cursor, paged: true });
-      if (!(await this.#sendAnswer(answer))) return;
+      if (!(await this.#sendAnswer(answer))) return this.#sendTexts(answer);
     }
+  }
+
+  /** The texts that are being written, as far as they have come, behind what was missed: what arrives live continues them. */
+  #sendTexts({ streams = [] }: RoomAnswer): void {
+    for (const payload of streams) this.#sink.send({ event: 'delta', payload });
   }
 
   /** @returns whether there is more to read; no faster than the client takes it */

@@ -1,6 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
 import { ManualClock } from '../../../test/support/manual-clock.js';
+import { createRedisPrefix, redisUrl } from '../../../test/support/redis.js';
 import { StreamStage } from '../../../test/support/stream-stage.js';
+import { systemClock } from '../../platform/clock.js';
+import { AdapterFrames } from '../../realtime/adapter-frame.js';
+import { RedisFanout } from '../../realtime/redis-fanout.js';
+import { RedisGeneration } from '../../realtime/redis-generation.js';
 
 let stage: StreamStage;
 beforeAll(async () => {
@@ -149,4 +155,38 @@ describe.each(['redis', 'local'] as const)('a stream, %s', (mode) => {
     const isRest = ({ data }: { data: unknown }) => (data as { offset?: number }).offset === 9;
     expect(await stream.events.first(isRest, 'the rest')).toMatchObject({ data: { text: 'ld' } });
   });
+});
+
+test('a stream that missed pieces of a text while Redis was away has them after it, and continues', async () => {
+  const [clock, prefix, redis] = [new ManualClock(Date.now()), createRedisPrefix(), new Redis(redisUrl())];
+  await stage.realtime.start('redis', { prefix });
+  await stage.serve({ clock });
+  const { fanout } = stage.node.backplane;
+  // Its channel is nobody's: what it writes is kept, and not heard.
+  const options = { prefix, clock: systemClock, generation: new RedisGeneration(redis) };
+  const unheard = new RedisFanout(redis, new AdapterFrames('nobody'), options);
+  const base = { room: 'request_r3', requestId: 'r3', eventId: crypto.randomUUID(), attempt: 1 };
+  const write = (by: Pick<RedisFanout, 'ephemeral'>, offset: number, text: string) =>
+    by.ephemeral(`r:${stage.user}:r3`, { event: 'delta', payload: { ...base, offset, text } });
+  try {
+    const stream = await stage.open('?room=request_r3');
+    write(fanout, 0, 'One ');
+    await stream.first('delta');
+    await redis.ping();
+    write(unheard, 4, 'two ');
+    await redis.ping();
+    await clock.advance(30_000);
+    const texts = () => stream.events.items.flatMap(({ event, data }) => (event === 'delta' ? [data] : []));
+    await stream.events.count(3, 'the text so far');
+    write(fanout, 8, 'three');
+    await stream.events.count(4, 'the rest');
+    expect(texts()).toEqual([
+      { ...base, offset: 0, text: 'One ' },
+      { ...base, offset: 0, text: 'One two ' },
+      { ...base, offset: 8, text: 'three' },
+    ]);
+  } finally {
+    redis.disconnect();
+    await stage.stop();
+  }
 });
