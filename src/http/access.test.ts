@@ -1,16 +1,27 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
-import { startApi, type CallOptions, type TestApi } from '../../test/support/api.js';
+import { listen, startApi, urlOf, type CallOptions, type TestApi } from '../../test/support/api.js';
+import { Collected } from '../../test/support/signals.js';
 import { testApiKey, testJwtSecret } from '../../test/support/synap.js';
-import { newId } from '../platform/ids.js';
 import { createTokens } from '../platform/tokens.js';
 import { endpointsOf } from './endpoints.js';
 import { LocalCounters } from './limits/counters.js';
-import { hashApiKey } from './service-keys.js';
+import { createStreamApp, streamEndpoints, streamPath } from './stream-app.js';
+import type { StreamWant } from './streams/open-streams.js';
 
 /** Every route against everybody who must not pass. A route that is not in these tables fails the last test. */
 
 let api: TestApi;
+/** The realtime role's own app, and what it opened. */
+let streamApp: Awaited<ReturnType<typeof listen>>;
+const opened = new Collected<StreamWant>();
+const streams: Parameters<typeof streamEndpoints>[0]['streams'] = {
+  open(want, res) {
+    opened.add(want);
+    res.end();
+    return Promise.resolve();
+  },
+};
 /** What belongs to Ada. */
 let fileId: string;
 let eventId: string;
@@ -30,8 +41,17 @@ beforeAll(async () => {
   });
   ({ id: fileId } = (await uploaded.json()) as { id: string });
   await insertProjections();
+  streamApp = await listen(createStreamApp({ ...api.deps, streams }));
 });
-afterAll(() => api.close());
+afterAll(async () => {
+  streamApp.close();
+  streamApp.closeAllConnections();
+  await api.close();
+});
+
+/** At the app that has the route. */
+const callAt = (path: string, options: CallOptions): Promise<Response> =>
+  path.startsWith(streamPath) ? fetch(`${urlOf(streamApp)}${path}`, options) : api.call(path, options);
 
 async function insertProjections(): Promise<void> {
   const { sql } = api.deps.database;
@@ -75,6 +95,7 @@ const userRoutes: [path: string, options: CallOptions][] = [
   ['/v1/requests/req-ada', { method: 'DELETE' }],
   ['/v1/notifications', {}],
   ['/v1/notifications/seen', post({ upTo: 1 })],
+  [streamPath, {}],
   ['/v1/presence', {}],
   ['/v1/files', { method: 'POST', body: 'x' }],
   ['/v1/files/:fileId', {}],
@@ -129,7 +150,7 @@ describe('a route of users', () => {
       [`Bearer ${await expired}`, 'token_expired'],
     ];
     for (const [authorization, code] of cases) {
-      const response = await api.call(filled(path), {
+      const response = await callAt(filled(path), {
         ...options,
         // Neither a service nor an operator speaks for a user.
         headers: {
@@ -140,6 +161,33 @@ describe('a route of users', () => {
       expect([response.status, await codeOf(response)]).toEqual([401, code]);
       expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
     }
+  });
+
+  test('a stream takes a token in its address, which must be as good, and gives nobody the room of another', async () => {
+    const query = async (token: string, more = '') => callAt(`${streamPath}?access_token=${token}${more}`, {});
+    const bad: [string, string][] = [
+      ['nonsense', 'token_invalid'],
+      [await foreign, 'token_invalid'],
+      [unsigned, 'token_invalid'],
+      [await later, 'token_invalid'],
+      [await nobody, 'token_invalid'],
+      [await otherAlgorithm, 'token_invalid'],
+      [testApiKey, 'token_invalid'],
+      [await expired, 'token_expired'],
+    ];
+    for (const [token, code] of bad) {
+      const response = await query(token);
+      expect([response.status, await codeOf(response)]).toEqual([401, code]);
+    }
+    const valid = await signed({});
+    expect((await query(valid, '&room=user_mallory')).status).toBe(403);
+    expect(opened.items).toEqual([]);
+    expect((await query(valid)).status).toBe(200);
+    expect((await query(valid, '&room=request_req-ada')).status).toBe(200);
+    expect(opened.items.map(({ userId, room }) => [userId, room])).toEqual([
+      ['ada', { kind: 'user', userId: 'ada' }],
+      ['ada', { kind: 'request', userId: 'ada', requestId: 'req-ada' }],
+    ]);
   });
 
   test.each(singles)('%s is there for its owner and not found for others', async (path) => {
@@ -164,104 +212,6 @@ describe('a route of users', () => {
   );
 });
 
-describe('the route of services', () => {
-  const notification = { type: 'mail.sent', data: {}, status: 'success' };
-  const send = (key: string | undefined, json: unknown = notification, user?: string) =>
-    api.call('/rooms/user_ada/broadcast', {
-      json,
-      ...(user && { user }),
-      headers: key === undefined ? {} : { 'X-API-Key': key },
-    });
-
-  async function insertKey(key: string, values: { scopes: string[]; revokedAt?: Date }): Promise<string> {
-    const id = newId();
-    await api.deps.database.sql
-      .insertInto('api_keys')
-      .values({ id, name: 'test', hash: hashApiKey(key), ...values })
-      .execute();
-    return id;
-  }
-
-  test('takes no token of a user beside a wrong key', async () => {
-    const response = await send('wrong', notification, 'ada');
-    expect([response.status, await codeOf(response)]).toEqual([401, 'token_invalid']);
-  });
-
-  test("tells a user's presence to who may speak to their rooms, and to nobody else", async () => {
-    await insertKey('present', { scopes: ['broadcast'] });
-    await insertKey('absent', { scopes: ['other'] });
-    // Keys are held in memory for a moment.
-    const fresh = await startApi({ databaseUrl: api.deps.config.database.url ?? '' });
-    const ask = async (headers: Record<string, string>, user?: string) => {
-      const response = await fresh.call('/v1/users/ada/presence', { headers, ...(user && { user }) });
-      return [response.status, await response.json()];
-    };
-    try {
-      expect(await ask({ 'X-API-Key': testApiKey })).toEqual([200, { devices: [] }]);
-      expect(await ask({ 'X-API-Key': 'present' })).toEqual([200, { devices: [] }]);
-      expect(await ask({ 'X-API-Key': 'absent' })).toMatchObject([403, { code: 'forbidden' }]);
-      expect(await ask({ 'X-API-Key': 'wrong' })).toMatchObject([401, { code: 'token_invalid' }]);
-      expect(await ask({}, 'ada')).toMatchObject([401, { code: 'unauthenticated' }]);
-    } finally {
-      await fresh.close();
-    }
-  });
-
-  test("refuses a missing and a wrong key, and a user's token", async () => {
-    for (const [response, code] of [
-      [await send(undefined), 'unauthenticated'],
-      [await send('wrong'), 'token_invalid'],
-      [await send(undefined, notification, 'ada'), 'unauthenticated'],
-    ] as const) {
-      expect([response.status, await codeOf(response)]).toEqual([401, code]);
-    }
-  });
-
-  test('takes the configured key, and stored keys that have the scope', async () => {
-    await insertKey('stored', { scopes: ['broadcast'] });
-    await insertKey('scopeless', { scopes: ['other'] });
-    await insertKey('revoked', { scopes: ['broadcast'], revokedAt: new Date() });
-    const fresh = await startApi({ databaseUrl: api.deps.config.database.url ?? '' });
-    const status = async (key: string) =>
-      (await fresh.call('/rooms/user_ada/broadcast', { json: notification, headers: { 'X-API-Key': key } })).status;
-    try {
-      expect([
-        await status(testApiKey),
-        await status('stored'),
-        await status('scopeless'),
-        await status('revoked'),
-      ]).toEqual([200, 200, 403, 401]);
-    } finally {
-      await fresh.close();
-    }
-  });
-
-  test('stores and numbers what a service says, as the documents write a notification', async () => {
-    const json = { ...notification, userId: 'ada', requestId: 'req-ada', timestamp: new Date().toISOString() };
-    const response = await api.call('/rooms/request_req-ada/broadcast', { json, headers: { 'X-API-Key': testApiKey } });
-    expect([response.status, await response.json()]).toEqual([200, { success: true, broadcastCount: 0 }]);
-    const entries = await api.deps.database.sql
-      .selectFrom('room_entries')
-      .select(['room', 'seq'])
-      .where('room', 'like', 'r:%')
-      .execute();
-    expect(entries).toEqual([{ room: 'r:ada:req-ada', seq: 1 }]);
-  });
-
-  test.each([
-    ['user_ada', { ...notification, status: 'done' }, 'status'],
-    ['user_ada', { ...notification, data: { text: 'a\u0000b' } }, 'data.text'],
-    ['user_ada', { status: 'success', data: {} }, 'type'],
-    ['user_ada', { ...notification, userId: 'grace' }, 'userId'],
-    ['request_req-ada', notification, 'userId'],
-    ['elsewhere', notification, 'room'],
-  ])('says what is wrong with a notification to %s', async (room, json, fault) => {
-    const response = await api.call(`/rooms/${room}/broadcast`, { json, headers: { 'X-API-Key': testApiKey } });
-    expect(response.status).toBe(400);
-    expect(((await response.json()) as { errors: { path: string }[] }).errors.map(({ path }) => path)).toContain(fault);
-  });
-});
-
 describe('the token of the demo', () => {
   test('signs in outside production', async () => {
     const response = await api.call('/v1/dev/token', { json: { userId: 'grace' } });
@@ -281,12 +231,12 @@ describe('the token of the demo', () => {
   });
 });
 
-test('every route of the API is in one of the tables above', () => {
-  const routes = endpointsOf(api.deps, new LocalCounters(api.deps.clock)).map(
-    ({ method, path }) => `${method} ${path}`,
-  );
+test('every route of the API and of the streams is in one of the tables above', () => {
+  const endpoints = [...endpointsOf(api.deps, new LocalCounters(api.deps.clock)), ...streamEndpoints({ streams })];
+  const routes = endpoints.map(({ method, path }) => `${method} ${path}`);
   const tested = userRoutes.map(([path, { method = 'get' }]) => `${method.toLowerCase()} ${path.replace(/[?].*/, '')}`);
   const pattern = (route: string) => new RegExp(`^${route.replace(/:\w+/g, '[^/]+').replaceAll('.', '[.]')}$`);
+  // src/http/service-access.test.ts has those of services.
   const others = [
     'post /rooms/:room/broadcast',
     'get /v1/users/:userId/presence',
