@@ -126,6 +126,30 @@ describe('presence over replicas', () => {
     redis.disconnect();
   });
 
+  test('of a replica that was killed does not stay with what others say, and what nobody can read harms nobody', async () => {
+    const shared = { redisUrl: redisUrl(), prefix: createRedisPrefix() };
+    const [node, user] = [await startNode(shared), newUser()];
+    const redis = connectRedis(redisUrl(), 'test', silent);
+    const room = roomKey(userRoom(user));
+    const [rooms, devices] = [`${shared.prefix}:presence:{${room}}`, `${shared.prefix}:devices:{${room}}`];
+    const said = (until: number, name?: string) => JSON.stringify({ n: 1, since: 1, name, until });
+    const [now, longAgo] = [Date.now(), Date.now() - 100_000];
+    await redis.hset(rooms, { killed: `2:${longAgo}`, broken: 'x', other: `1:${now + 60_000}` });
+    const fields = { 'killed tv': said(longAgo), 'broken tv': '{', 'other tv': said(now + 60_000) };
+    await redis.hset(devices, { ...fields, 'killed pc': said(longAgo, `"until":${now + 60_000}}`) });
+    const tv = { id: 'tv', name: undefined, connections: 1, replicas: 1 };
+    expect([await shown(node, user), await node.backplane.presence.count(room)]).toEqual([[tv], 1]);
+    const socket = await connect(node, user, { id: 'phone' });
+    await eventually(
+      async () => ((await redis.hlen(rooms)) === 2 && (await redis.hlen(devices)) === 2 ? true : undefined),
+      'the fields of the others to go',
+    );
+    expect(await redis.hexists(rooms, 'other')).toBe(1);
+    expect(await redis.hexists(devices, 'other tv')).toBe(1);
+    socket.disconnect();
+    redis.disconnect();
+  });
+
   test('is said again to a Redis that has forgotten all, and a replica without Redis tells its own', async () => {
     const redis = await startRedis();
     const shared = { redisUrl: redis.url, prefix: createRedisPrefix() };

@@ -9,6 +9,7 @@ import { AdapterFrames } from './adapter-frame.js';
 import type { RoomBatch } from './fanout.js';
 import { RedisFanout } from './redis-fanout.js';
 import { RedisGeneration } from './redis-generation.js';
+import { RedisPresence } from './redis-presence.js';
 import { RedisRecent } from './redis-recent.js';
 import { requestRoom, roomKey } from './rooms.js';
 
@@ -71,6 +72,23 @@ test('rooms of all nodes of a cluster are published, kept and read together', as
   const read = await Promise.all(rooms.map((each) => recent.read(each, { epoch, seq: 1 })));
   expect(read.map((one) => one?.tail?.notifications.map(({ seq }) => seq))).toEqual(rooms.map(() => [2]));
   expect(read[0]?.streams).toEqual([delta]);
+});
+
+test('who is connected to rooms of all nodes of a cluster is known to other processes', async () => {
+  const [a, b] = ['a', 'b'].map(
+    (nodeId) => new RedisPresence(cluster as unknown as OneRedis, { prefix: 'synap', nodeId, clock: systemClock }),
+  ) as [RedisPresence, RedisPresence];
+  const users = rooms.map((_, n) => `ada-${n}`);
+  const leave = rooms.map((room, n) => a.connect({ room, userId: users[n] ?? '', device: { id: 'pc' } }));
+  const seen = async () => [
+    await Promise.all(rooms.map((room) => b.count(room))),
+    (await Promise.all(users.map((user) => b.devices(user)))).map((devices) => devices.length),
+  ];
+  await a.settle();
+  expect(await seen()).toEqual([rooms.map(() => 1), rooms.map(() => 1)]);
+  for (const each of leave) each();
+  await a.settle();
+  expect(await seen()).toEqual([rooms.map(() => 0), rooms.map(() => 0)]);
 });
 
 test('every process finds the same generation, whichever node it asks', async () => {

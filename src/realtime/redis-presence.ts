@@ -5,6 +5,7 @@ import { atMost } from './at-most.js';
 import type { RealtimeIo } from './io.js';
 import { LocalConnections } from './local-connections.js';
 import { partsOf, toDevices, type Connection, type DevicePart, type Presence, type PresentDevice } from './presence.js';
+import { RedisCalls, type RoomCommand } from './redis-calls.js';
 import { isRoomKey, roomKey, userRoom } from './rooms.js';
 
 /** Every replica says what it has again at this interval, which also restores what Redis lost, … */
@@ -14,14 +15,30 @@ const validMs = 90_000;
 const answerMs = 1_000;
 const perPipeline = 500;
 
+/**
+ * Says a field, and takes away those that nobody has said for so long that their replica is gone, or that nobody can read: as long as
+ * somebody says something, the hash itself does not expire. KEYS: the hash; ARGV: field, value, its life in ms, and since when others count.
+ */
+const sayScript = `
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local till = string.match(all[i + 1], '^%d+:(%d+)$') or string.match(all[i + 1], '"until":(%d+)}$')
+  if all[i] ~= ARGV[1] and (not till or tonumber(till) < tonumber(ARGV[4])) then redis.call('HDEL', KEYS[1], all[i]) end
+end`;
+
 /** A field of a hash that this replica writes. */
 interface Saying {
+  /** Inside key of the room that the hash is of, or of the user's. */
+  readonly room: string;
   readonly key: string;
   readonly field: string;
   /** What is so now; undefined takes the field back. */
   readonly value: () => string | undefined;
 }
 
+/** `until` is the last: the script finds it there. */
 const said = z.object({ n: z.int(), since: z.number(), name: z.string().optional(), until: z.number() });
 
 /**
@@ -34,13 +51,16 @@ export class RedisPresence implements Presence {
   readonly #prefix: string;
   readonly #nodeId: string;
   readonly #clock: Clock;
+  readonly #calls: RedisCalls;
   readonly #connections: LocalConnections;
   readonly #changed = new Map<string, Saying>();
   #cancel: (() => void) | undefined;
   #writing: Promise<void> | undefined;
 
   constructor(redis: Redis, options: { readonly prefix: string; readonly nodeId: string; readonly clock: Clock }) {
+    redis.defineCommand('synapSay', { lua: sayScript, numberOfKeys: 1 });
     this.#redis = redis;
+    this.#calls = new RedisCalls(redis, answerMs, options.clock);
     this.#prefix = options.prefix;
     this.#nodeId = options.nodeId;
     this.#clock = options.clock;
@@ -103,7 +123,7 @@ export class RedisPresence implements Presence {
 
   #ofOther(field: string, value: string): DevicePart[] {
     const [replica = '', ...id] = field.split(' ');
-    const { success, data } = said.safeParse(JSON.parse(value));
+    const { success, data } = said.safeParse(fromJson(value));
     if (!success || replica === this.#nodeId || data.until <= this.#clock.now()) return [];
     return [{ id: id.join(' '), name: data.name, connections: data.n, since: data.since, replica }];
   }
@@ -115,7 +135,7 @@ export class RedisPresence implements Presence {
       const count = this.#connections.count(room);
       return count === 0 ? undefined : `${count}:${this.#clock.now() + validMs}`;
     };
-    this.#say({ key: this.#roomHash(room), field: this.#nodeId, value });
+    this.#say({ room, key: this.#roomHash(room), field: this.#nodeId, value });
   }
 
   #onDevice(userId: string, id: string): void {
@@ -125,7 +145,8 @@ export class RedisPresence implements Presence {
       const { connections: n, since, name } = device;
       return JSON.stringify({ n, since, name, until: this.#clock.now() + validMs });
     };
-    this.#say({ key: this.#userHash(userId), field: `${this.#nodeId} ${id}`, value });
+    const room = roomKey(userRoom(userId));
+    this.#say({ room, key: this.#userHash(userId), field: `${this.#nodeId} ${id}`, value });
   }
 
   #say(saying: Saying): void {
@@ -153,14 +174,15 @@ export class RedisPresence implements Presence {
       for (const [name] of some) this.#changed.delete(name);
       // They are said when Redis is back.
       if (this.#redis.status !== 'ready') continue;
-      const pipeline = this.#redis.pipeline();
-      for (const [, { key, field, value }] of some) {
-        const now = value();
-        if (now === undefined) pipeline.hdel(key, field);
-        else pipeline.hset(key, field, now).pexpire(key, validMs);
-      }
-      await pipeline.exec().catch(() => undefined);
+      await this.#calls.send(some.map(([, saying]) => this.#command(saying))).catch(() => undefined);
     }
+  }
+
+  #command({ room, key, field, value }: Saying): RoomCommand {
+    const now = value();
+    if (now === undefined) return { room, command: ['hdel', key, field] };
+    // Clocks differ: what has just expired here may be valid where it was said.
+    return { room, command: ['synapSay', key, field, now, validMs, this.#clock.now() - validMs] };
   }
 
   #roomHash(room: string): string {
@@ -169,5 +191,13 @@ export class RedisPresence implements Presence {
 
   #userHash(userId: string): string {
     return `${this.#prefix}:devices:{${roomKey(userRoom(userId))}}`;
+  }
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
