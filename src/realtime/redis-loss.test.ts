@@ -114,7 +114,7 @@ test.each(['gone', 'frozen'] as const)(
     await append(nodes[0], userId, 2);
     if (how === 'gone') await own.kill();
     else process.kill(own.pid, 'SIGSTOP');
-    const statuses = await Promise.all(nodes.map(({ backplane }) => backplane.check.run()));
+    const statuses = await Promise.all(nodes.map(async ({ backplane }) => backplane.check.run()));
     expect(statuses).toEqual(['degraded', 'degraded']);
     for (const transport of ['websocket', 'polling'] as const) {
       const client = await cluster.connect(nodes[1], userId, transport);
