@@ -1,17 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { RoomHead, Subscribed, WireNotification } from '../realtime/contract.js';
+import { answered as answer, ModelRoom, modelTime as time, numbered as at } from '../../test/support/model-room.js';
+import type { Subscribed, WireNotification } from '../realtime/contract.js';
 import { RoomLog, type Outcome } from './room-log.js';
 
-const time = '2026-11-22T00:00:00.000Z';
-const at = (seq: number, epoch = 'e1'): WireNotification => ({
-  ...{ id: `${epoch}-${seq}`, type: 'probe.run.completed', data: {}, status: 'success' },
-  ...{ timestamp: time, room: 'user_ada', seq, epoch },
-});
-const answer = (seq: number, more: Partial<Subscribed> = {}): Subscribed => ({
-  ...{ ok: true, at: time, room: 'user_ada', epoch: 'e1', seq, recovered: true, notifications: [] },
-  ...more,
-});
 const seqs = ({ apply }: Outcome) => apply.map(({ seq }) => seq);
 
 function joinedAt(seq: number): RoomLog {
@@ -73,6 +65,17 @@ describe('the order of a room', () => {
     expect([outcome.reset, seqs(outcome)]).toEqual(['epoch_changed', [1]]);
   });
 
+  test('a late frame of an older epoch is asked about once more, and then dropped', () => {
+    const log = joinedAt(3);
+    log.joining();
+    log.joined(answer(1, { epoch: 'e2', recovered: false, reset: 'epoch_changed' }));
+    expect(log.live(at(4))).toMatchObject({ apply: [], resync: true });
+    expect(log.joined(answer(1, { epoch: 'e2' }))).toMatchObject({ apply: [], resync: true });
+    expect(seqs(log.live(at(2, 'e2')))).toEqual([]);
+    const second = log.joined(answer(1, { epoch: 'e2' }));
+    expect([seqs(second), second.resync, log.head]).toEqual([[2], false, { epoch: 'e2', seq: 2 }]);
+  });
+
   test('what is shown must be loaded at the first answer, and where the server could not give what was missed', () => {
     const log = new RoomLog();
     expect(log.joined(answer(4, { recovered: false })).reset).toBe('first');
@@ -90,45 +93,6 @@ describe('the order of a room', () => {
     expect(log.isBehind({ epoch: null, seq: 0 })).toBe(false);
   });
 });
-
-/** A server's room as the client sees it: what is committed, the epoch, and how far back it still has it. */
-class ModelRoom {
-  readonly log: WireNotification[] = [];
-  epoch = 1;
-  kept = 0;
-
-  publish(): WireNotification {
-    const notification = at(this.log.length + 1, `e${this.epoch}`);
-    this.log.push(notification);
-    return notification;
-  }
-
-  /** The room was lost, or made anew: it counts from 1 again. */
-  begin(): void {
-    this.epoch += 1;
-    this.log.length = 0;
-    this.kept = 0;
-  }
-
-  /** Retention: all but the newest few are gone. */
-  forget(left: number): void {
-    this.kept = Math.max(this.kept, this.log.length - left);
-  }
-
-  get head(): RoomHead {
-    return this.log.length === 0 ? { epoch: null, seq: 0 } : { epoch: `e${this.epoch}`, seq: this.log.length };
-  }
-
-  answer(since: RoomHead | undefined, pageSize: number): Subscribed {
-    const given = { ...answer(this.head.seq), ...this.head };
-    if (since === undefined) return { ...given, recovered: false };
-    const isSameEpoch = since.epoch === null || since.epoch === this.head.epoch;
-    if (!isSameEpoch && this.head.epoch !== null) return { ...given, recovered: false, reset: 'epoch_changed' };
-    if (since.seq < this.kept || !isSameEpoch) return { ...given, recovered: false, reset: 'too_old' };
-    const page = this.log.slice(since.seq, since.seq + pageSize);
-    return { ...given, notifications: page, ...(since.seq + page.length < this.log.length && { hasMore: true }) };
-  }
-}
 
 /** The network between them: frames and answers are under way, and arrive, twice, late, or never, as the dice say. */
 class Player {
@@ -229,6 +193,10 @@ class Player {
     if (resync) this.#join();
   }
 
+  get isAtRest(): boolean {
+    return !this.#wantsJoin && this.#answer === undefined;
+  }
+
   /** A room that was lost and has nothing again is nothing to be at the end of. */
   get hasAll(): boolean {
     const { epoch, seq } = this.model.head;
@@ -269,7 +237,7 @@ describe('whatever the network does', () => {
         for (const step of script) player.steps[step]?.();
         player.settle();
         expect(outOfOrder(player.shown)).toEqual([]);
-        expect(player.hasAll).toBe(true);
+        expect([player.hasAll, player.isAtRest]).toEqual([true, true]);
       }),
       { seed: 4, numRuns: 3_000 },
     );

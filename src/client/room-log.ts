@@ -20,6 +20,8 @@ const maxWaiting = 1_000;
 export class RoomLog {
   #head: RoomHead | undefined;
   #waiting: WireNotification[] | undefined = [];
+  /** Of those that wait, the ones that an answer of another epoch has left behind. */
+  readonly #strangers = new WeakSet<WireNotification>();
   /** The server's time of the last answer: with it, a room that was empty then can be told from one that was emptied since. */
   #at: string | undefined;
   #isNew = true;
@@ -64,7 +66,7 @@ export class RoomLog {
     this.#head = headAfter(answer);
     const first = { ...(reset && { reset }), apply: replayed };
     if (answer.hasMore === true) return { ...first, resync: true };
-    const waiting = this.#waiting ?? [];
+    const waiting = (this.#waiting ?? []).filter((item) => !this.#isLate(item, answer));
     this.#waiting = undefined;
     const rest = waiting.map((item) => this.live(item));
     return {
@@ -92,6 +94,14 @@ export class RoomLog {
       return answer.reset ?? (this.#head.epoch === answer.epoch ? 'too_old' : 'epoch_changed');
     }
     return this.#isNew ? 'first' : undefined;
+  }
+
+  /** The first answer may have been read before it was written; a second one of another epoch says that it came from an older one. */
+  #isLate(item: WireNotification, { epoch }: RoomHead): boolean {
+    if (item.epoch === epoch) return false;
+    if (this.#strangers.has(item)) return true;
+    this.#strangers.add(item);
+    return false;
   }
 
   #take(notification: WireNotification): Outcome {

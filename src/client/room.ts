@@ -25,7 +25,8 @@ const retryMs = 2_000;
 const healMs = 1_000;
 const longestHealMs = 30_000;
 const nowhere: RoomHead = { epoch: null, seq: 0 };
-const temporary: readonly unknown[] = ['unavailable', 'rate_limited', 'draining'];
+/** A place among the rooms of a connection is free again when another is left. */
+const temporary: readonly unknown[] = ['unavailable', 'rate_limited', 'draining', 'too_many_subscriptions'];
 
 /** One room, over all connections: its order, its texts, and whoever listens to it. */
 export class Room {
@@ -127,10 +128,13 @@ export class Room {
   }
 
   async #joinOnce(): Promise<void> {
-    const { since } = this.#log;
+    const log = this.#log;
+    const { since } = log;
     const request = { room: this.#name, paged: true, ...(since && { since }) };
     const answer = await this.#deps.link().call('subscribe', request);
     if (this.#hasLeft) return;
+    // The room was taken back meanwhile, and is joined again: this answer begins behind what is wanted now.
+    if (log !== this.#log) return;
     if (answer.ok) return this.#joined(answer);
     if (temporary.includes(answer.code)) return this.#later('join', retryMs, () => this.join());
     this.#deps.onRefused(new SynapClientError(answer.code, answer.message));
