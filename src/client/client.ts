@@ -49,8 +49,11 @@ export function createClient(
   const base = baseOf(options.url, environment);
   const credentials = new Credentials(options.token);
   const device = deviceOf(options.device, environment.storage);
-  const sockets = socketSessions(io, { base, device }, environment);
-  const transports = chooseTransports(options.transport, sockets, streamSessions(base, environment));
+  const transports = chooseTransports(options.transport, {
+    socket: socketSessions(io, { base, device }, environment),
+    stream: streamSessions(base, environment),
+    environment,
+  });
   const own: OpenLink = (listener) =>
     new Connection({ transports, credentials, environment, reconnect: options.reconnect ?? {} }, listener);
   const tabs = (options.shared ?? environment.isBrowser) ? environment.tabs() : undefined;

@@ -1,4 +1,13 @@
-import type { Closing, Refused, ResetReason, RoomHead, SocketErrorCode } from '../realtime/contract.js';
+import type {
+  Closing,
+  Refused,
+  ResetReason,
+  RoomHead,
+  SocketErrorCode,
+  StreamReady,
+  StreamReset,
+  SubscribeRequest,
+} from '../realtime/contract.js';
 import type { Environment } from './environment.js';
 import { EventStreamParser, type StreamEvent } from './event-stream.js';
 import { ConnectionLost, type SessionEnd, type SessionListener } from './session.js';
@@ -9,11 +18,14 @@ export interface StreamPlace {
   readonly token: string;
 }
 
+/** Where a reader goes on from. */
+export type Since = NonNullable<SubscribeRequest['since']>;
+
 export interface RoomStreamListener extends Pick<
   SessionListener,
   'onNotifications' | 'onProgress' | 'onDelta' | 'onClosing'
 > {
-  onReset(reset: RoomHead & { readonly reason: ResetReason }): void;
+  onReset(head: RoomHead): void;
   onEnd(end: SessionEnd): void;
 }
 
@@ -25,7 +37,9 @@ export class RoomStream {
   readonly #place: StreamPlace;
   readonly #listener: RoomStreamListener;
   readonly #abort = new AbortController();
-  readonly #ready = Promise.withResolvers<RoomHead>();
+  readonly #ready = Promise.withResolvers<StreamReady>();
+  #position: Since | undefined;
+  #reset: { readonly from: Since | undefined; readonly reason: ResetReason } | undefined;
   #code: SocketErrorCode | undefined;
   #cancelSilence = () => {};
 
@@ -35,15 +49,27 @@ export class RoomStream {
     this.#ready.promise.catch(() => undefined);
   }
 
+  /** All up to here was given out; undefined before the server has said where a stream without a place begins. */
+  get position(): Since | undefined {
+    return this.#position;
+  }
+
+  /** Why what came after `since` is not to be had any more, where this stream has said so. */
+  lostAfter(since: Since): ResetReason | undefined {
+    const { from, reason } = this.#reset ?? {};
+    return from?.epoch === since.epoch && since.seq <= from.seq ? reason : undefined;
+  }
+
   /** Resolves with the server's first word, or with what refuses the room. Rejects with ConnectionLost. */
-  async open(room: string, since: RoomHead | undefined): Promise<RoomHead | Refused> {
+  async open(room: string, since: Since | undefined): Promise<StreamReady | Refused> {
     const { base, environment, token } = this.#place;
+    this.#position = since;
     this.#hush();
     try {
       const response = await environment.fetch(`${base}/v1/notifications/stream?room=${encodeURIComponent(room)}`, {
         headers: {
           Authorization: `Bearer ${token}`,
-          ...(since && { 'Last-Event-ID': `${since.epoch ?? 'null'}.${since.seq}` }),
+          ...(since && { 'Last-Event-ID': toEventId(since) }),
         },
         signal: this.#abort.signal,
       });
@@ -80,15 +106,29 @@ export class RoomStream {
     if (data === '' || this.#abort.signal.aborted) return;
     const payload: unknown = JSON.parse(data);
     const { onNotifications, onProgress, onDelta, onReset, onClosing } = this.#listener;
-    if (event === 'ready') this.#ready.resolve(payload as RoomHead);
-    else if (event === 'notification') onNotifications([payload as never]);
+    if (event === 'ready') this.#begin(payload as StreamReady);
+    else if (event === 'notification') this.#go(payload as RoomHead, () => onNotifications([payload as never]));
     else if (event === 'progress') onProgress(payload as never);
     else if (event === 'delta') onDelta(payload as never);
-    else if (event === 'reset') onReset(payload as never);
-    else if (event === 'closing') {
+    else if (event === 'reset') {
+      const { reason, epoch, seq } = payload as StreamReset;
+      this.#reset = { from: this.#position, reason };
+      this.#go({ epoch, seq }, () => onReset({ epoch, seq }));
+    } else if (event === 'closing') {
       this.#code = (payload as Closing).code;
       onClosing(payload as Closing);
     }
+  }
+
+  #begin(ready: StreamReady): void {
+    const { epoch, seq } = this.#position ?? ready;
+    this.#position = { epoch, seq, at: ready.at };
+    this.#ready.resolve(ready);
+  }
+
+  #go({ epoch, seq }: RoomHead, give: () => void): void {
+    this.#position = { ...this.#position, epoch, seq };
+    give();
   }
 
   #hush(): void {
@@ -100,6 +140,12 @@ export class RoomStream {
     this.close();
     this.#listener.onEnd({ code: this.#code, message: 'the stream ended' });
   }
+}
+
+/** As the server writes it: of a room that was empty with the time, so that one that was emptied since can be told from it. */
+function toEventId({ epoch, seq, at }: Since): string {
+  const id = `${epoch ?? 'null'}.${seq}`;
+  return epoch === null && at !== undefined ? `${id}.${Date.parse(at)}` : id;
 }
 
 const refusals: Readonly<Record<number, SocketErrorCode>> = {
