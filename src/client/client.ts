@@ -89,7 +89,11 @@ class Client implements SynapClient {
     this.#state = new Value<ConnectionState>('connecting', onError);
     const http = new Http(deps.base, deps.credentials, deps.environment);
     this.notifications = createNotificationsApi(http);
-    this.#requests = new Requests({ subscribe: (...args) => this.subscribe(...args), onError });
+    this.#requests = new Requests({
+      subscribe: (...args) => this.subscribe(...args),
+      after: deps.environment.after,
+      onError,
+    });
     this.#outbox = new Outbox({
       ...{ http, credentials: deps.credentials, environment: deps.environment, onError },
       prepare: (event) => this.#prepare(event),
@@ -174,8 +178,11 @@ class Client implements SynapClient {
     const room: Room = new Room(name, start, {
       link: () => this.#link,
       ...{ environment: this.#deps.environment, acknowledges: this.#deps.acknowledges, onError: this.#events.failed },
-      onNotification: (notification) =>
-        this.#heard.add(notification.id) && this.#events.emit('notification', notification),
+      onNotification: (notification) => {
+        if (!this.#heard.add(notification.id)) return;
+        this.#requests.heard(notification);
+        this.#events.emit('notification', notification);
+      },
       onRefused: (error) => {
         this.#rooms.delete(name);
         room.leave(error);

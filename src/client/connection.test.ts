@@ -193,6 +193,31 @@ describe('the token', () => {
     connection.close();
   });
 
+  test('a provider that does not answer is asked again after half a minute', async () => {
+    let asked = 0;
+    const { clock, sessions } = play(() => ((asked += 1) === 1 ? new Promise<string>(() => {}) : 'token'));
+    await clock.advance(29_999);
+    expect(asked).toBe(1);
+    await clock.advance(1_001);
+    expect([asked, sessions.length]).toEqual([2, 1]);
+  });
+
+  test('many who ask to reconnect at once begin one attempt', async () => {
+    const { clock, sessions, connection, last } = play();
+    await clock.advance(0);
+    last().server.onOpen();
+    last().end();
+    for (let n = 0; n < 5; n += 1) {
+      connection.reconnect();
+      await clock.advance(10);
+    }
+    expect(sessions).toHaveLength(2);
+    await clock.advance(1_000);
+    connection.reconnect();
+    await clock.advance(0);
+    expect(sessions).toHaveLength(3);
+  });
+
   test('a provider that cannot be reached is asked again; one that gives another user’s token is not', async () => {
     const claims = (sub: string) => `x.${btoa(JSON.stringify({ sub }))}.x`;
     let answer = (): string => {

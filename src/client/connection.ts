@@ -13,6 +13,7 @@ import {
   type SessionListener,
   type Tell,
 } from './session.js';
+import { withinTime } from './time-limit.js';
 import type { Transports } from './transports.js';
 import type { ConnectionState, ReconnectOptions } from './types.js';
 
@@ -24,6 +25,10 @@ export interface ConnectionDeps {
 }
 
 const pingMs = 30_000;
+/** What a provider of tokens may take. */
+export const tokenMs = 30_000;
+/** An attempt that is so young is not begun again: of many tabs that wake at once, each asks for one. */
+const youngMs = 1_000;
 /** In which all clients of a server that drains come back, each at its own moment. */
 const drainMs = 1_000;
 /** A connection that ends sooner counts as a failed attempt: who takes and drops us is not hurried. */
@@ -43,6 +48,8 @@ export class Connection implements Link {
   #turn = 0;
   #session: Session | undefined;
   #openedAt: number | undefined;
+  /** Of the attempt that is under way. */
+  #triedAt: number | undefined;
   #state: ConnectionState | undefined;
   #wasOpen = false;
   /** In a row, of whatever kind. */
@@ -74,7 +81,8 @@ export class Connection implements Link {
   };
 
   reconnect(): void {
-    if (this.#isOpen || this.#state === 'closed') return;
+    const isTrying = this.#triedAt !== undefined && this.#deps.environment.now() - this.#triedAt < youngMs;
+    if (this.#isOpen || isTrying || this.#state === 'closed') return;
     this.#failures = 0;
     this.#refusals = 0;
     void this.#attempt();
@@ -94,6 +102,7 @@ export class Connection implements Link {
   #drop(): void {
     this.#turn += 1;
     this.#openedAt = undefined;
+    this.#triedAt = undefined;
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     this.#cancelPing();
@@ -105,9 +114,11 @@ export class Connection implements Link {
   async #attempt(): Promise<void> {
     this.#drop();
     const turn = this.#turn;
+    this.#triedAt = this.#deps.environment.now();
     this.#say(this.#stateWithout());
     try {
-      const token = await this.#deps.credentials.token();
+      const { credentials, environment } = this.#deps;
+      const token = await withinTime(environment, tokenMs, credentials.token());
       if (turn !== this.#turn) return;
       this.#session = this.#deps.transports.open(this.#failures)(token, this.#hear(turn));
     } catch (thrown) {
@@ -174,6 +185,7 @@ export class Connection implements Link {
   }
 
   #retryLater(): void {
+    this.#triedAt = undefined;
     this.#failures += 1;
     this.#say(this.#stateWithout());
     this.#retryIn(delayBefore(this.#failures, this.#options, this.#deps.environment.random()));

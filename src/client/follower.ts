@@ -31,6 +31,7 @@ export class Follower {
   #connection = 0;
   #state: ConnectionState | undefined;
   #cancelHello = () => {};
+  #endWaking = () => {};
   #cancelSilence: (() => void) | undefined;
 
   constructor(deps: FollowerDeps, listener: LinkListener) {
@@ -40,6 +41,7 @@ export class Follower {
 
   start(): void {
     this.#say('connecting');
+    this.#endWaking = this.#deps.environment.onWake((wake) => wake !== 'offline' && this.#wake());
     this.#hello();
   }
 
@@ -78,9 +80,19 @@ export class Follower {
   }
 
   close(): void {
+    this.#endWaking();
     this.#cancelHello();
     this.#cancelSilence?.();
     this.#lose();
+  }
+
+  /** The tab with the connection may be hidden, and thus not know that somebody looks: it connects now, or shows that it is connected. */
+  #wake(): void {
+    if (this.#state !== 'connected') return this.reconnect();
+    this.call('ping', undefined).then(
+      (pong) => this.#listener.onPong(pong),
+      () => undefined,
+    );
   }
 
   #changed(leader: string, state: ConnectionState, connection: number): void {

@@ -7,18 +7,23 @@ import type { Observable, RequestState, RoomListeners, Start, Subscription } fro
 interface Tracked {
   readonly state: Value<RequestState>;
   subscription: Subscription | undefined;
-  /** How many want its room: listeners, waiters, and the event that was sent, until it has ended. */
+  /** How many want its room: those who watch it, waiters, and the event that was sent, until it has ended. */
   holders: number;
+  /** Of those who watch it: each looks whether it wants the room. */
+  readonly watchers: Set<(hasMore: boolean) => void>;
 }
 
 export interface RequestsDeps {
   readonly subscribe: (room: string, listeners: RoomListeners, start: Start) => Subscription;
+  readonly after: (delayMs: number, run: () => void) => () => void;
   readonly onError: (thrown: unknown) => void;
 }
 
 /** Nobody asks for these any more; the server allows 100 rooms a connection. */
 const maxIdle = 100;
 const maxSent = 50;
+/** So long after its end a request that is shown leaves its room: an answer of several pages may hold an end that was replayed. */
+const lingerMs = 10_000;
 
 /** The requests that somebody of this page asks after, each with a room while somebody does. */
 export class Requests {
@@ -38,13 +43,21 @@ export class Requests {
       subscribe: (listener) => {
         const tracked = this.#track(requestId);
         const end = tracked.state.subscribe(listener);
-        const release = this.#hold(requestId, tracked);
+        const stop = this.#watch(requestId, tracked);
         return () => {
           end();
-          release();
+          stop();
         };
       },
     };
+  }
+
+  /** Heard in whatever room: a request that had ended and was replayed is in its room again while it is shown. */
+  heard({ requestId, id }: WireNotification): void {
+    const tracked = requestId === undefined ? undefined : this.#tracked.get(requestId);
+    if (tracked === undefined || tracked.watchers.size === 0) return;
+    if (tracked.state.get().notifications.some((known) => known.id === id)) return;
+    for (const look of tracked.watchers) look(true);
   }
 
   /** Listens from before it is posted until it has ended. @returns when the room is heard */
@@ -105,11 +118,41 @@ export class Requests {
     const known = this.#tracked.get(requestId);
     if (known !== undefined) return known;
     const state = new Value(newRequestState(requestId), this.#deps.onError);
-    const tracked: Tracked = { state, subscription: undefined, holders: 0 };
+    const tracked: Tracked = { state, subscription: undefined, holders: 0, watchers: new Set() };
     this.#tracked.set(requestId, tracked);
-    const idle = [...this.#tracked].filter(([, { holders }]) => holders === 0);
+    const idle = [...this.#tracked].filter(([, { holders, watchers }]) => holders + watchers.size === 0);
     if (idle.length > maxIdle && idle[0] !== undefined) this.#tracked.delete(idle[0][0]);
     return tracked;
+  }
+
+  /** Holds its room until a while after its end. @returns what ends it */
+  #watch(requestId: string, tracked: Tracked): () => void {
+    let release: (() => void) | undefined;
+    let cancel: (() => void) | undefined;
+    const look = (hasMore: boolean): void => {
+      const isDone = isOver(tracked.state.get());
+      if (!isDone || hasMore) {
+        cancel?.();
+        cancel = undefined;
+        release ??= this.#hold(requestId, tracked);
+      }
+      if (isDone && release !== undefined) {
+        cancel ??= this.#deps.after(lingerMs, () => {
+          release?.();
+          [release, cancel] = [undefined, undefined];
+        });
+      }
+    };
+    const end = tracked.state.subscribe(() => look(false));
+    tracked.watchers.add(look);
+    // What has ended is looked at once more: it may have been replayed since.
+    look(true);
+    return () => {
+      end();
+      tracked.watchers.delete(look);
+      cancel?.();
+      release?.();
+    };
   }
 
   /** @returns what gives it up, once */

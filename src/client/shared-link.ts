@@ -1,10 +1,14 @@
+import { defaultReconnect, delayBefore } from './backoff.js';
+import { tokenMs } from './connection.js';
 import type { Credentials } from './credentials.js';
 import type { Environment } from './environment.js';
+import { SynapClientError, toError } from './errors.js';
 import { Follower } from './follower.js';
 import { Leader } from './leader.js';
 import type { Link, LinkListener, OpenLink } from './link.js';
 import { ConnectionLost, type Call, type Tell } from './session.js';
 import type { LeaderMessage, TabChannel, TabMessage, TabRequest, Tabs } from './tabs.js';
+import { withinTime } from './time-limit.js';
 import type { ConnectionState } from './types.js';
 
 export interface SharedLinkDeps {
@@ -33,6 +37,7 @@ export class SharedLink implements Link {
   #channel: TabChannel | undefined;
   #waiting = new AbortController();
   #release = () => {};
+  #hurry = () => {};
   #state: ConnectionState | undefined;
   #wasConnected = false;
 
@@ -58,10 +63,12 @@ export class SharedLink implements Link {
   reconnect(): void {
     if (this.#state === 'signed-out' && this.#alone === undefined) this.#follow();
     else (this.#alone ?? this.#role)?.reconnect();
+    this.#hurry();
   }
 
   close(): void {
     this.#closing.abort();
+    this.#hurry();
     this.#waiting.abort();
     this.#alone?.close();
     this.#role?.close();
@@ -73,8 +80,7 @@ export class SharedLink implements Link {
 
   async #start(): Promise<void> {
     const { credentials, tabs } = this.#deps;
-    // A provider that cannot be reached is the connection's to try again.
-    if (credentials.userId === undefined) await credentials.token().catch(() => undefined);
+    if (credentials.userId === undefined) await this.#askUser();
     if (this.#closing.signal.aborted) return;
     if (credentials.userId === undefined) {
       this.#alone = this.#deps.open(this.#listener);
@@ -91,6 +97,32 @@ export class SharedLink implements Link {
     tabs.lock(this.#lockOf(tabs.id), {}, hold).catch(() => alive.resolve());
     await alive.promise;
     this.#follow();
+  }
+
+  /** Until there is a token, or it is refused: a tab that went alone would stay so for good. */
+  async #askUser(): Promise<void> {
+    const { credentials, environment } = this.#deps;
+    for (let failures = 1; !this.#closing.signal.aborted; failures += 1) {
+      try {
+        await withinTime(environment, tokenMs, credentials.token());
+        return;
+      } catch (thrown) {
+        if (thrown instanceof SynapClientError || this.#closing.signal.aborted) return;
+        this.#listener.onError(toError(thrown));
+        this.#changed(failures > defaultReconnect.attempts ? 'offline' : 'connecting');
+        await this.#pause(delayBefore(failures, defaultReconnect, environment.random()));
+      }
+    }
+  }
+
+  /** Less where somebody asks to connect, or the page wakes. */
+  async #pause(delayMs: number): Promise<void> {
+    const { after, onWake } = this.#deps.environment;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#hurry = resolve;
+    const ends = [after(delayMs, resolve), onWake((wake) => wake !== 'offline' && resolve())];
+    await promise;
+    for (const end of ends) end();
   }
 
   get #key(): string {

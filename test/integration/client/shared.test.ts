@@ -86,6 +86,24 @@ test('a room is left when the last tab that wants it has gone', async () => {
   await eventually(async () => (size() === undefined ? true : undefined), 'the room to be left');
 });
 
+test('a tab whose provider of tokens fails at first shares the connection like the others', async () => {
+  const user = newUser();
+  await openTab(user);
+  let asked = 0;
+  const late = createSynapClient({
+    ...{ url: stage.node.url, shared: true, reconnect: { delayMs: 20 } },
+    token() {
+      asked += 1;
+      if (asked === 1) throw new Error('the network');
+      return tokens.mint(user, { expiresInSeconds: 600 });
+    },
+  });
+  clients.push(late);
+  await within(late.subscribe(`user_${user}`).ready, 'the room');
+  expect(asked).toBeGreaterThan(1);
+  expect(connections()).toBe(1);
+});
+
 test('tabs of two users have a connection each', async () => {
   const users = [newUser(), newUser()];
   const [ada, bob] = [await openTab(users[0]!), await openTab(users[1]!)];

@@ -15,7 +15,7 @@ const { createSynapClient } = (await import(
 /** Quicker than a page is, for it must come back often in a minute: the waits of 1 s and more are tested elsewhere. */
 const reconnect = { attempts: 1_000, delayMs: 100, maxDelayMs: 500 };
 
-/** Of this many devices, one goes the way that it finds, as pages do; the others keep to sockets, which are cut more often. */
+/** Of this many devices, one goes whatever way it finds, as pages do; the others keep to sockets. */
 const nthFindsItsWay = 3;
 
 /** A page of a user: `synap/client` and nothing else. */
