@@ -107,7 +107,7 @@ export class SharedLink implements Link {
         await withinTime(environment, tokenMs, credentials.token());
         return;
       } catch (thrown) {
-        if (thrown instanceof SynapClientError || this.#closing.signal.aborted) return;
+        if (thrown instanceof SynapClientError) return;
         this.#listener.onError(toError(thrown));
         this.#changed(failures > defaultReconnect.attempts ? 'offline' : 'connecting');
         await this.#pause(delayBefore(failures, defaultReconnect, environment.random()));
@@ -120,6 +120,7 @@ export class SharedLink implements Link {
     const { after, onWake } = this.#deps.environment;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#hurry = resolve;
+    if (this.#closing.signal.aborted) resolve();
     const ends = [after(delayMs, resolve), onWake((wake) => wake !== 'offline' && resolve())];
     await promise;
     for (const end of ends) end();
