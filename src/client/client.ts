@@ -47,7 +47,7 @@ export function createClient(
   environment = createEnvironment(options.storage),
 ): SynapClient {
   const base = baseOf(options.url, environment);
-  const credentials = new Credentials(options.token);
+  const credentials = new Credentials(options.token, options.userId);
   const device = deviceOf(options.device, environment.storage);
   const transports = chooseTransports(options.transport, {
     socket: socketSessions(io, { base, device }, environment),
@@ -108,6 +108,7 @@ class Client implements SynapClient {
       onDelta: (delta) => this.#streamed(delta),
       onPong: (pong) => this.#compare(pong),
     });
+    deps.credentials.onUser(() => this.#outbox.restore());
     this.#outbox.restore();
     this.#link.start();
   }
@@ -206,7 +207,6 @@ class Client implements SynapClient {
     this.#events.emit('state', state);
     if (state !== 'connected') return;
     for (const room of this.#rooms.values()) room.join();
-    this.#outbox.restore();
     this.#outbox.hurry();
   }
 

@@ -7,11 +7,18 @@ export class Credentials {
   /** A token that is always the same need not be asked for again where it was refused. */
   readonly isFixed: boolean;
   #userId: string | undefined;
+  #onUser = () => {};
 
-  constructor(token: string | TokenProvider) {
+  /** @param userId where it is known before the first token */
+  constructor(token: string | TokenProvider, userId?: string) {
     this.isFixed = typeof token === 'string';
     this.#provide = typeof token === 'string' ? () => token : token;
-    if (typeof token === 'string') this.#userId = userIdOf(token);
+    this.#userId = userId ?? (typeof token === 'string' ? userIdOf(token) : undefined);
+  }
+
+  /** Called with the first token that says whose it is, unless that is known already. */
+  onUser(listener: () => void): void {
+    this.#onUser = listener;
   }
 
   /** Undefined before the first token, or where it does not say. */
@@ -27,7 +34,10 @@ export class Credentials {
     const userId = userIdOf(token);
     if (this.#userId !== undefined && userId !== undefined && userId !== this.#userId)
       throw new SynapClientError('user_changed', 'The token is another user’s: a client is for one user.');
-    this.#userId ??= userId;
+    if (this.#userId === undefined && userId !== undefined) {
+      this.#userId = userId;
+      this.#onUser();
+    }
     return token;
   }
 }

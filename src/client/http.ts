@@ -3,11 +3,18 @@ import { SynapClientError } from './errors.js';
 import type { Environment } from './environment.js';
 import type { FieldFault } from './types.js';
 
-/** An answer that says: later. */
+/** What says: later. */
 export interface TryLater {
   readonly isLater: true;
   /** What the server asked for; undefined where it did not say. */
   readonly afterMs: number | undefined;
+}
+
+/** All of an answer, body included. */
+interface Answer {
+  readonly response: Response;
+  /** Undefined where it is no JSON. */
+  readonly body: unknown;
 }
 
 const timeoutMs = 30_000;
@@ -28,30 +35,38 @@ export class Http {
 
   /** @throws SynapClientError where it is refused, also for a while (`code: unavailable` where the server is out of reach) */
   async json<T>(path: string, init: RequestInit = {}): Promise<T> {
-    const answer = await this.attempt<T>(path, init);
+    const answer = await this.attempt<T>(path, () => init);
     if (!isLater(answer)) return answer;
     throw new SynapClientError('unavailable', 'Synap is out of reach for the moment.');
   }
 
-  /** As `json`, but what may be tried again is told by a value. A token that is refused is asked for once more. */
-  async attempt<T>(path: string, init: RequestInit): Promise<T | TryLater> {
+  /**
+   * As `json`, but what may be tried again is told by a value. Whoever stands between may answer too, with a page of its own or half
+   * an answer: only what is clearly Synap's counts. A token that is refused is asked for once more.
+   * @param init asked once the token, and with it the user, is known
+   * @param isWhole whether a body is what is asked for
+   */
+  async attempt<T>(path: string, init: () => RequestInit, isWhole = isObject): Promise<T | TryLater> {
     const first = await this.#call(path, init);
-    const response = first?.status === 401 && !this.#credentials.isFixed ? await this.#call(path, init) : first;
-    if (response === undefined) return { isLater: true, afterMs: undefined };
-    if (response.ok) return (await response.json()) as T;
-    if (response.status >= 500 || later.includes(response.status))
+    const answer = first?.response.status === 401 && !this.#credentials.isFixed ? await this.#call(path, init) : first;
+    if (answer === undefined) return { isLater: true, afterMs: undefined };
+    const { response, body } = answer;
+    if (response.ok && isWhole(body)) return body as T;
+    if (response.ok || response.status >= 500 || later.includes(response.status) || !isProblem(answer))
       return { isLater: true, afterMs: askedFor(response) };
-    throw problem(response.status, await response.json().catch(() => undefined));
+    throw problem(response.status, body);
   }
 
-  /** Undefined where the server, or the one who gives tokens, was not reached. */
-  async #call(path: string, init: RequestInit): Promise<Response | undefined> {
+  /** Undefined where the server, or the one who gives tokens, was not reached, or did not come to an end in time. */
+  async #call(path: string, init: () => RequestInit): Promise<Answer | undefined> {
     const limit = new AbortController();
-    const cancel = this.#environment.after(timeoutMs, () => limit.abort());
+    const isOver = Promise.withResolvers<undefined>();
+    const cancel = this.#environment.after(timeoutMs, () => {
+      limit.abort();
+      isOver.resolve(undefined);
+    });
     try {
-      const token = await this.#credentials.token();
-      const headers = { ...(init.headers as Record<string, string>), Authorization: `Bearer ${token}` };
-      return await this.#environment.fetch(`${this.#base}${path}`, { ...init, headers, signal: limit.signal });
+      return await Promise.race([this.#answer(path, init, limit.signal), isOver.promise]);
     } catch (thrown) {
       if (thrown instanceof SynapClientError) throw thrown;
       return undefined;
@@ -59,10 +74,35 @@ export class Http {
       cancel();
     }
   }
+
+  async #answer(path: string, init: () => RequestInit, signal: AbortSignal): Promise<Answer | undefined> {
+    const token = await this.#credentials.token();
+    // The token came too late: this attempt was given up.
+    if (signal.aborted) return undefined;
+    const asked = init();
+    const headers = { ...(asked.headers as Record<string, string>), Authorization: `Bearer ${token}` };
+    const response = await this.#environment.fetch(`${this.#base}${path}`, { ...asked, headers, signal });
+    return { response, body: parsed(await response.text()) };
+  }
 }
 
 export function isLater(answer: unknown): answer is TryLater {
   return typeof answer === 'object' && answer !== null && 'isLater' in answer;
+}
+
+const isObject = (body: unknown): boolean => typeof body === 'object' && body !== null;
+
+function isProblem({ response, body }: Answer): boolean {
+  const isDeclared = response.headers.get('Content-Type')?.startsWith('application/problem+json') === true;
+  return isDeclared && isObject(body) && typeof (body as { readonly code?: unknown }).code === 'string';
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** `Retry-After` in seconds, as Synap sends it. */
@@ -73,12 +113,12 @@ function askedFor({ headers }: Response): number | undefined {
 
 /** RFC 9457: `detail` where there is one, else `title`, and the path of each fault. */
 function problem(status: number, body: unknown): SynapClientError {
-  const { code, title, detail, errors } = (body ?? {}) as {
-    readonly code?: string;
+  const { code, title, detail, errors } = body as {
+    readonly code: string;
     readonly title?: string;
     readonly detail?: string;
     readonly errors?: readonly FieldFault[];
   };
   const said = detail ?? title ?? `The server answered ${status}.`;
-  return new SynapClientError(code ?? 'unknown', said, { status, faults: errors ?? [] });
+  return new SynapClientError(code, said, { status, faults: errors ?? [] });
 }

@@ -1,21 +1,19 @@
 import type { ClientStorage } from './environment.js';
+import { SynapClientError } from './errors.js';
+import { eventIdOf } from './event-id.js';
 import type { OutgoingEvent } from './types.js';
 
 export type Unsent = OutgoingEvent & { readonly requestId: string };
 
-/** Beyond these an event is only in its page's memory. */
-const maxKept = 100;
-const maxKeptChars = 256 * 1024;
-
 /** One user's unsent events, over a reload. Several tabs share the list, so each changes only its own entries in it. */
 export class KeptEvents {
   readonly #storage: ClientStorage;
-  readonly #key: string;
+  readonly #userId: string;
   readonly #onError: (thrown: unknown) => void;
 
   constructor(storage: ClientStorage, userId: string, onError: (thrown: unknown) => void) {
     this.#storage = storage;
-    this.#key = `synap.unsent.${userId}`;
+    this.#userId = userId;
     this.#onError = onError;
   }
 
@@ -28,26 +26,36 @@ export class KeptEvents {
     }
   }
 
-  add(event: Unsent): void {
-    const kept = this.all();
-    if (kept.length < maxKept && !kept.some(({ requestId }) => requestId === event.requestId))
-      this.#write([...kept, event]);
+  has(event: Unsent): boolean {
+    return this.all().some(this.#isSame(event));
   }
 
-  remove(requestId: string): void {
-    const kept = this.all();
-    const left = kept.filter((event) => event.requestId !== requestId);
-    if (left.length < kept.length) this.#write(left);
+  add(event: Unsent): void {
+    if (!this.has(event)) this.#write([...this.all(), event]);
+  }
+
+  remove(event: Unsent): void {
+    if (!this.has(event)) return;
+    const isSame = this.#isSame(event);
+    this.#write(this.all().filter((kept) => !isSame(kept)));
+  }
+
+  get #key(): string {
+    return `synap.unsent.${this.#userId}`;
+  }
+
+  /** A request may have several events. */
+  #isSame(event: Unsent): (other: Unsent) => boolean {
+    const id = eventIdOf(this.#userId, event);
+    return (other) => other.requestId === event.requestId && eventIdOf(this.#userId, other) === id;
   }
 
   #write(events: readonly Unsent[]): void {
-    const text = JSON.stringify(events);
     try {
       if (events.length === 0) this.#storage.removeItem(this.#key);
-      else if (text.length <= maxKeptChars) this.#storage.setItem(this.#key, text);
+      else this.#storage.setItem(this.#key, JSON.stringify(events));
     } catch (thrown) {
-      // Full, or forbidden: the page still has it.
-      this.#onError(thrown);
+      this.#onError(new SynapClientError('not_kept', `What is unsent would not survive a reload: ${String(thrown)}`));
     }
   }
 }

@@ -3,12 +3,14 @@ import type { Credentials } from './credentials.js';
 import type { Environment } from './environment.js';
 import { Value } from './emitter.js';
 import { closedError, SynapClientError } from './errors.js';
-import { isLater, type Http } from './http.js';
+import { eventIdOf } from './event-id.js';
+import { isLater, type Http, type TryLater } from './http.js';
 import { KeptEvents, type Unsent } from './kept-events.js';
 import type { Accepted } from './types.js';
 
 interface Entry {
   readonly event: Unsent;
+  readonly chars: number;
   /** Whoever called `send`; nobody where it was left by an earlier page. */
   readonly caller?: PromiseWithResolvers<Accepted>;
 }
@@ -25,6 +27,12 @@ export interface OutboxDeps {
 }
 
 const backoff = { attempts: 1e9, delayMs: 1_000, maxDelayMs: 30_000, slowRetryMs: 30_000 };
+/** A new sign-in is told by a connection; this is for a token that is good again without one. */
+const signedOutMs = 60_000;
+/** What fits into a browser's storage several times over: nothing is taken that a reload would lose. */
+const maxUnsent = 100;
+const maxUnsentChars = 1_000_000;
+
 /** Posts events in the order in which they were sent, one at a time, each until it is answered. */
 export class Outbox {
   readonly #deps: OutboxDeps;
@@ -33,6 +41,8 @@ export class Outbox {
   #isPosting = false;
   #kept: KeptEvents | undefined;
   #wake = () => {};
+  /** Since the attempt that is under way has begun: the pause after it is not made. */
+  #isHurried = false;
   readonly unsent: Value<number>;
 
   constructor(deps: OutboxDeps) {
@@ -40,31 +50,40 @@ export class Outbox {
     this.unsent = new Value(0, deps.onError);
   }
 
-  send(event: Unsent): Promise<Accepted> {
+  send(given: Unsent): Promise<Accepted> {
     const caller = Promise.withResolvers<Accepted>();
     if (this.#isClosed.signal.aborted) return Promise.reject(closedError());
-    this.#entries.push({ event, caller });
-    this.#kept?.add(event);
-    this.#changed();
-    void this.#run();
+    try {
+      const entry = { ...this.#admitted(given), caller };
+      this.#entries.push(entry);
+      this.#kept?.add(entry.event);
+      this.#changed();
+      void this.#run();
+    } catch (thrown) {
+      this.#refuse({ event: given, caller }, thrown);
+    }
     return caller.promise;
   }
 
-  /** Once the user is known: keeps what there is, and takes what an earlier page of theirs left. */
+  /** As soon as the user is known: keeps what there is, and takes what an earlier page of theirs left. */
   restore(): void {
     const { environment, credentials, onError } = this.#deps;
     if (this.#kept !== undefined || credentials.userId === undefined) return;
-    this.#kept = new KeptEvents(environment.storage, credentials.userId, onError);
-    const known = new Set(this.#entries.map(({ event }) => event.requestId));
-    const left = this.#kept.all().filter(({ requestId }) => !known.has(requestId));
-    for (const { event } of this.#entries) this.#kept.add(event);
-    this.#entries.push(...left.map((event) => ({ event })));
+    const kept = new KeptEvents(environment.storage, credentials.userId, onError);
+    const left = kept.all();
+    const own = this.#entries.filter(({ event }) => !kept.has(event));
+    this.#kept = kept;
+    for (const { event } of own) kept.add(event);
+    const known = new Set(this.#entries.map(({ event }) => this.#idOf(event)));
+    for (const event of left)
+      if (!known.has(this.#idOf(event))) this.#entries.push({ event, chars: JSON.stringify(event).length });
     this.#changed();
     void this.#run();
   }
 
   /** Now, and not when the back-off would have come to it. */
   hurry(): void {
+    this.#isHurried = true;
     this.#wake();
   }
 
@@ -82,35 +101,29 @@ export class Outbox {
       await this.#post(entry);
       if (this.#isClosed.signal.aborted) return;
       this.#entries.splice(this.#entries.indexOf(entry), 1);
-      this.#kept?.remove(entry.event.requestId);
+      this.#kept?.remove(entry.event);
       this.#changed();
     }
     this.#isPosting = false;
   }
 
-  async #post({ event, caller }: Entry): Promise<void> {
+  async #post(entry: Entry): Promise<void> {
     try {
-      await this.#deps.prepare(event);
-      const accepted = await this.#untilAnswered(event);
+      await this.#deps.prepare(entry.event);
+      const accepted = await this.#untilAnswered(entry.event);
       if (accepted === undefined) return;
-      this.#deps.onAccepted(event);
-      caller?.resolve(accepted);
+      this.#deps.onAccepted(entry.event);
+      entry.caller?.resolve(accepted);
     } catch (thrown) {
-      const error = thrown instanceof SynapClientError ? thrown : new SynapClientError('unknown', String(thrown));
-      this.#deps.onRefused(event, error, caller !== undefined);
-      caller?.reject(error);
+      this.#refuse(entry, thrown);
     }
   }
 
-  /** The request id as Idempotency-Key makes repeating safe: a lost answer is not a second event. Undefined after `close`. */
+  /** Undefined after `close`. */
   async #untilAnswered(event: Unsent): Promise<Accepted | undefined> {
-    const init = {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': event.requestId },
-      body: JSON.stringify(event),
-    };
     for (let attempt = 1; !this.#isClosed.signal.aborted; attempt += 1) {
-      const answer = await this.#deps.http.attempt<Accepted>('/v1/events', init);
+      this.#isHurried = false;
+      const answer = await this.#attempt(event);
       if (!isLater(answer)) return answer;
       const ownMs = delayBefore(attempt, backoff, this.#deps.environment.random());
       await this.#pause(Math.max(ownMs, answer.afterMs ?? 0));
@@ -118,7 +131,51 @@ export class Outbox {
     return undefined;
   }
 
+  /** A refused token says nothing of the event: it waits for its user. @throws SynapClientError where the event is refused */
+  async #attempt(event: Unsent): Promise<Accepted | TryLater> {
+    try {
+      return await this.#deps.http.attempt<Accepted>('/v1/events', () => this.#posting(event), isAcceptance);
+    } catch (thrown) {
+      if (!isOfToken(thrown)) throw thrown;
+      this.#deps.onError(thrown);
+      return { isLater: true, afterMs: signedOutMs };
+    }
+  }
+
+  /**
+   * The event's own id makes repeating safe, for ever: a lost answer is not a second event. As Idempotency-Key too, so that a repetition
+   * within a day is answered even where a deploy in between reads the same data otherwise.
+   */
+  #posting(event: Unsent): RequestInit {
+    const eventId = this.#idOf(event);
+    return {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': eventId },
+      body: JSON.stringify({ ...event, eventId }),
+    };
+  }
+
+  #idOf(event: Unsent): string {
+    return eventIdOf(this.#deps.credentials.userId, event);
+  }
+
+  /** As it is now, whatever its caller does to it later. @throws SynapClientError not_json, outbox_full */
+  #admitted(given: Unsent): Pick<Entry, 'event' | 'chars'> {
+    const text = textOf(given);
+    const chars = this.#entries.reduce((sum, entry) => sum + entry.chars, text.length);
+    if (this.#entries.length >= maxUnsent || (this.#entries.length > 0 && chars > maxUnsentChars))
+      throw new SynapClientError('outbox_full', 'Too much is unsent: try again when Synap can be reached.');
+    return { event: JSON.parse(text) as Unsent, chars: text.length };
+  }
+
+  #refuse({ event, caller }: Pick<Entry, 'event' | 'caller'>, thrown: unknown): void {
+    const error = thrown instanceof SynapClientError ? thrown : new SynapClientError('unknown', String(thrown));
+    this.#deps.onRefused(event, error, caller !== undefined);
+    caller?.reject(error);
+  }
+
   #pause(delayMs: number): Promise<void> {
+    if (this.#isHurried || this.#isClosed.signal.aborted) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#deps.environment.after(delayMs, resolve);
     this.#wake = () => {
@@ -131,4 +188,21 @@ export class Outbox {
   #changed(): void {
     this.unsent.set(this.#entries.length);
   }
+}
+
+function textOf(event: Unsent): string {
+  try {
+    return JSON.stringify(event);
+  } catch (thrown) {
+    throw new SynapClientError('not_json', `The event cannot be sent as JSON: ${String(thrown)}`);
+  }
+}
+
+const isOfToken = (thrown: unknown): boolean =>
+  thrown instanceof SynapClientError && (thrown.status === 401 || thrown.code === 'user_changed');
+
+/** The 202's shape: anybody between may answer 200. */
+function isAcceptance(body: unknown): boolean {
+  const { eventId, requestId } = (body ?? {}) as { readonly [name: string]: unknown };
+  return typeof eventId === 'string' && typeof requestId === 'string';
 }

@@ -11,7 +11,7 @@ export function newRequestState(requestId: string): RequestState {
 }
 
 export const isOver = ({ status }: Pick<RequestState, 'status'>): boolean =>
-  status === 'completed' || status === 'failed';
+  status === 'completed' || status === 'failed' || status === 'cancelled';
 
 export function accepted(state: RequestState): RequestState {
   return state.status === 'sending' ? { ...state, status: 'accepted' } : state;
@@ -43,7 +43,7 @@ export function streamed(state: RequestState, text: string): RequestState {
 export function notified(state: RequestState, notification: WireNotification): RequestState {
   const next = { ...state, notifications: [...state.notifications, notification] };
   if (isEnd(notification)) return ended(next, notification);
-  if (notification.status !== 'pending' || state.status === 'completed') return next;
+  if (state.status === 'completed' || state.status === 'cancelled') return next;
   return state.status === 'failed'
     ? { ...next, status: 'processing', percent: 0, text: '', error: undefined }
     : { ...next, status: 'processing' };
@@ -54,10 +54,16 @@ export function isEnd({ status }: WireNotification): boolean {
   return status !== 'pending';
 }
 
-function ended(state: RequestState, { status, data, error }: WireNotification): RequestState {
+function ended(state: RequestState, { type, status, data, error }: WireNotification): RequestState {
+  const over = { ...state, text: '', result: data, error: undefined, message: undefined };
   if (status === 'error') {
     const told = error ?? { code: 'failed', message: 'It failed.' };
-    return { ...state, status: 'failed', text: '', result: data, error: told, message: undefined };
+    return { ...over, status: 'failed', error: told };
   }
-  return { ...state, status: 'completed', percent: 100, text: '', result: data, error: undefined, message: undefined };
+  // `success`, because nothing went wrong, and yet nothing is done.
+  if (type.endsWith('.cancelled') && isCancelled(data)) return { ...over, status: 'cancelled' };
+  return { ...over, status: 'completed', percent: 100 };
 }
+
+const isCancelled = (data: unknown): boolean =>
+  typeof data === 'object' && data !== null && 'state' in data && data.state === 'cancelled';

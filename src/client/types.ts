@@ -25,6 +25,11 @@ export interface SynapClientOptions {
   /** `https://synap.example.com`; in a browser the page's own origin where left out. */
   readonly url?: string;
   readonly token: string | TokenProvider;
+  /**
+   * The token's user, where the page knows it before the first token is there: what is sent until then survives a reload too.
+   * Another user's token signs the client out.
+   */
+  readonly userId?: string;
   readonly device?: { readonly id?: string; readonly name?: string };
   readonly reconnect?: ReconnectOptions;
   /** `socket` and `stream` force one; `auto` (default) goes to the stream (SSE) where sockets do not come through. */
@@ -33,15 +38,20 @@ export interface SynapClientOptions {
   readonly shared?: boolean;
   /** Tells the server what has reached this device (`deliveredAt`). Default: true. */
   readonly acknowledge?: boolean;
-  /** Keeps unsent events over a reload. Default: `localStorage` in browsers, memory elsewhere. */
+  /** Keeps unsent events over a reload, by user. Default: `localStorage` in browsers, memory elsewhere. */
   readonly storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 }
 
-/** What `POST /v1/events` takes, `requestId` made by the client where left out. */
+/**
+ * What `POST /v1/events` takes, `requestId` made by the client where left out. The same event under the same request id is one
+ * event however often it is sent; another one under it is a second event of that request.
+ */
 export interface OutgoingEvent {
   readonly type: string;
   readonly data: unknown;
   readonly requestId?: string;
+  /** The id of what is made or changed. */
+  readonly aggregateId?: string;
   readonly priority?: 'high' | 'normal' | 'low';
   readonly runAt?: string;
 }
@@ -54,14 +64,17 @@ export interface Accepted {
 
 export interface Sent {
   readonly requestId: string;
-  /** Resolves with the 202, also after any time offline; rejects with a SynapClientError where the event is refused for good. */
+  /**
+   * Resolves with the 202, also after any time offline; rejects with a SynapClientError where the event is refused for good. A token
+   * that is refused refuses no event: it waits until the user is signed in again.
+   */
   readonly accepted: Promise<Accepted>;
 }
 
 /** One request as a page shows it: a value that is replaced and never changed in place. */
 export interface RequestState {
   readonly requestId: string;
-  readonly status: 'sending' | 'accepted' | 'processing' | 'completed' | 'failed';
+  readonly status: 'sending' | 'accepted' | 'processing' | 'completed' | 'failed' | 'cancelled';
   readonly percent: number;
   readonly message: string | undefined;
   /** What is being streamed, as far as it has come; the durable notification at the end replaces it. */
@@ -122,7 +135,7 @@ export interface SynapClient {
   readonly unsent: Observable<number>;
   /** The state of one request; subscribes to its room while anybody listens. */
   request(requestId: string): Observable<RequestState>;
-  /** Resolves with the notification that ends the request, success or error; rejects only with the signal or after `close`. */
+  /** Resolves with the notification that ends the request: success, error, or that it was cancelled; rejects only with the signal or after `close`. */
   waitFor(requestId: string, options?: { readonly signal?: AbortSignal }): Promise<WireNotification>;
   readonly notifications: NotificationsApi;
   /** Connects now, and not when the back-off would have come to it. */

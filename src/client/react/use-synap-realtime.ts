@@ -55,7 +55,7 @@ export function useSynapRealtime(options: SynapRealtimeOptions): SynapRealtime {
 }
 
 function ownOptions(options: SynapRealtimeOptions): SynapClientOptions | undefined {
-  const { token, url, maxReconnectAttempts: attempts = 10, reconnectDelay: delayMs = 1_000 } = options;
+  const { userId, token, url, maxReconnectAttempts: attempts = 10, reconnectDelay: delayMs = 1_000 } = options;
   if (token === undefined) return undefined;
-  return { token, ...(url !== undefined && { url }), reconnect: { attempts, delayMs } };
+  return { userId, token, ...(url !== undefined && { url }), reconnect: { attempts, delayMs } };
 }

@@ -44,6 +44,11 @@ function connect(userId: string, more: Partial<SynapClientOptions> = {}): SynapC
 }
 
 const note = (title: string) => ({ type: 'note.creation.requested', data: { title, content: 'x' } });
+const storageOf = (items: Map<string, string>) => ({
+  getItem: (key: string) => items.get(key) ?? null,
+  setItem: (key: string, value: string) => void items.set(key, value),
+  removeItem: (key: string) => void items.delete(key),
+});
 /** As they were accepted. */
 const titles = async (userId: string, { pool } = database) => {
   const { rows } = await pool.query<{ title: string }>(
@@ -87,11 +92,7 @@ test('what is sent without a network is posted when it is back: in order, each o
 
 test('what a page could not send is sent by the next page of the same user, and by nobody else’s', async () => {
   const items = new Map<string, string>();
-  const storage = {
-    getItem: (key: string) => items.get(key) ?? null,
-    setItem: (key: string, value: string) => void items.set(key, value),
-    removeItem: (key: string) => void items.delete(key),
-  };
+  const storage = storageOf(items);
   const user = newUser();
   const other = newUser();
   const token = await tokens.mint(user, { expiresInSeconds: 600 });
@@ -109,6 +110,57 @@ test('what a page could not send is sent by the next page of the same user, and 
   expect(await titles(user)).toEqual(['Left behind']);
   expect(await titles(other)).toEqual([]);
   expect([...items.keys()]).toEqual(['synap.device']);
+});
+
+test('what is posted again after days, when its key counts no more, is still one event', async () => {
+  const user = newUser();
+  const token = await tokens.mint(user, { expiresInSeconds: 600 });
+  const items = new Map<string, string>();
+  const storage = storageOf(items);
+  await proxy.cut();
+  const first = connect(user, { storage, token });
+  const { requestId } = first.send(note('Once'));
+  first.close();
+  const kept = new Map(items);
+  await proxy.mend();
+  const second = connect(user, { storage, token });
+  await within(second.waitFor(requestId), 'the end');
+  // Its answer was lost, and the device was away for longer than a key counts.
+  for (const [key, value] of kept) items.set(key, value);
+  await database.pool.query(`UPDATE idempotency_keys SET "createdAt" = now() - interval '3 days' WHERE "userId" = $1`, [
+    user,
+  ]);
+  const third = connect(user, { storage, token });
+  expect(third.unsent.get()).toBe(1);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  third.unsent.subscribe(() => third.unsent.get() === 0 && resolve());
+  await within(promise, 'the answer');
+  expect(third.request(requestId).get().error).toBeUndefined();
+  expect(await titles(user)).toEqual(['Once']);
+});
+
+test('a request may have several events: each is accepted, and each once', async () => {
+  const user = newUser();
+  const client = connect(user);
+  const requestId = `several-${user}`;
+  const sent = ['One', 'Two', 'One'].map((title) => client.send({ ...note(title), requestId }));
+  const accepted = await within(Promise.all(sent.map((each) => each.accepted)), 'all to be accepted');
+  expect(new Set(accepted.map(({ eventId }) => eventId)).size).toBe(2);
+  expect(await titles(user)).toEqual(['One', 'Two']);
+});
+
+test('a request that is cancelled is shown as cancelled', async () => {
+  const user = newUser();
+  const token = await tokens.mint(user, { expiresInSeconds: 600 });
+  const client = connect(user, { token });
+  const runAt = new Date(Date.now() + 3_600_000).toISOString();
+  const { requestId, accepted } = client.send({ ...note('Never'), runAt });
+  await within(accepted, 'the 202');
+  const headers = { Authorization: `Bearer ${token}` };
+  await fetch(`${synap.url}/v1/requests/${requestId}`, { method: 'DELETE', headers });
+  const end = await within(client.waitFor(requestId), 'the end');
+  expect(end.type).toBe('note.creation.cancelled');
+  expect(client.request(requestId).get().status).toBe('cancelled');
 });
 
 test('an event that is refused is told with its code and its faults, and does not hold up the next', async () => {
