@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,6 +9,7 @@ import { createTokens } from '../../src/platform/tokens.js';
 import { launchBrowser } from '../support/chromium.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { titledBlocks } from '../support/markdown.js';
+import { Collected } from '../support/signals.js';
 import { startSynap, testJwtSecret, type SynapProcess } from '../support/synap.js';
 
 // docs/web-client.md: its files are written to a folder, as a reader would, and run against a real Synap.
@@ -79,6 +81,53 @@ test('a streamed answer ends as the stored one', async () => {
 
 test('what happened during an interruption arrives after it, once and in order', async () => {
   expect(await output('resume.mjs')).toBe('Before, Meanwhile\n');
+});
+
+/** A connection that lasts, and whose server answers as the test says. */
+class PlayedSocket extends EventEmitter {
+  connected = true;
+  readonly asked: unknown[] = [];
+  readonly answers: unknown[];
+  constructor(answers: unknown[]) {
+    super();
+    this.answers = answers;
+  }
+  timeout(): this {
+    return this;
+  }
+  emitWithAck(_event: string, message: unknown): Promise<unknown> {
+    this.asked.push(message);
+    const answer = this.answers.shift();
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+  }
+}
+
+test('a subscription that is refused for a moment, or answered too late, is asked for again on a connection that lasts', async () => {
+  const { follow } = (await import(path.join(folder, 'follow.mjs'))) as {
+    follow: (socket: PlayedSocket, room: string, onNotification: (given: { seq: number }) => void) => void;
+  };
+  const notification = (seq: number) => ({ room: 'user_ada', epoch: 'e', seq });
+  const joined = (seq: number, notifications: unknown[] = []) => ({
+    ...{ ok: true, room: 'user_ada', epoch: 'e', seq, recovered: true, notifications },
+  });
+  const late = new Error('operation has timed out');
+  const socket = new PlayedSocket([
+    ...[{ ok: false, code: 'unavailable', message: 'played' }, late, joined(1)],
+    // The gap's own join fails too, and is no unhandled rejection.
+    ...[late, joined(4, [notification(3), notification(4)])],
+  ]);
+  const heard = new Collected<{ seq: number }>();
+  const warn = jest.spyOn(console, 'warn').mockReturnValue();
+  follow(socket, 'user_ada', heard.add);
+  socket.emit('notification', notification(2));
+  // Held until the third answer, whose head is 1.
+  await heard.first(({ seq }) => seq === 2, 'what waited');
+  socket.emit('notification', notification(4));
+  socket.emit('notification', notification(5));
+  await heard.first(({ seq }) => seq === 5, 'what was missing');
+  expect(heard.items.map(({ seq }) => seq)).toEqual([2, 3, 4, 5]);
+  expect(warn).toHaveBeenCalledTimes(3);
+  warn.mockRestore();
 });
 
 test('refusals are told by their codes', async () => {
