@@ -64,7 +64,8 @@ function TurnView({ turn, onOver, onRetry }: TurnViewProps) {
   const { requestId, question } = turn;
   // Only what is not over is followed; what is stored needs nothing.
   const request = useRequest(isOver(turn) ? undefined : requestId);
-  const failure = turn.failure ?? request?.error?.message;
+  const isCancelled = request?.status === 'cancelled';
+  const failure = turn.failure ?? request?.error?.message ?? (isCancelled ? 'This was cancelled.' : undefined);
   const stored = turn.answer ?? (request?.result as { response?: string } | undefined)?.response;
   const state = failure !== undefined ? 'failed' : stored === undefined ? 'streaming' : 'stored';
   useEffect(() => {

@@ -22,7 +22,7 @@ function ExamplePage({ title, children }: { title: string; children: ReactNode }
     location.assign(location.pathname);
   };
   return (
-    <SynapProvider key={session.userId} options={{ token: session.token }}>
+    <SynapProvider key={session.userId} options={{ userId: session.userId, token: session.token }}>
       <SessionContext value={session}>
         <a className="skip" href="#content">
           Skip to content

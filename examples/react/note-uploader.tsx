@@ -44,7 +44,7 @@ function NoteUploader() {
       change({ fileId: id, sent: 1 });
       const { accepted } = send({ type: 'note.creation.requested', requestId, data: { title, tags, fileId: id } });
       // After a reload the page finds its way back to this request.
-      history.replaceState(null, '', `#${requestId}`);
+      history.replaceState(null, '', `?request=${requestId}`);
       await accepted;
     } catch (thrown) {
       change({ failure: reasonOf(thrown) });
@@ -63,8 +63,9 @@ function NoteUploader() {
   }
 
   if (upload === undefined) return <UploadForm onSubmit={submit} />;
-  const failure = upload.failure ?? request?.error?.message;
-  const phase: Phase = failure !== undefined ? 'failed' : request?.result === undefined ? 'uploading' : 'completed';
+  const isCancelled = request?.status === 'cancelled';
+  const failure = upload.failure ?? request?.error?.message ?? (isCancelled ? 'This was cancelled.' : undefined);
+  const phase: Phase = failure !== undefined ? 'failed' : request?.status === 'completed' ? 'completed' : 'uploading';
   const { file, tags, fileId } = upload;
   return (
     <>
@@ -83,8 +84,8 @@ function NoteUploader() {
 }
 
 function uploadFromAddress(): Upload | undefined {
-  const requestId = location.hash.slice(1);
-  return requestId === '' ? undefined : { requestId, title: 'Your note', tags: [], sent: 1 };
+  const requestId = new URLSearchParams(location.search).get('request');
+  return requestId === null ? undefined : { requestId, title: 'Your note', tags: [], sent: 1 };
 }
 
 mountExample('Note uploader', <NoteUploader />);

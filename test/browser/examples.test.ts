@@ -104,9 +104,29 @@ test('a file becomes a note: progress only grows, and the card is what Postgres 
   const { rows } = await database.pool.query(`SELECT title, tags, content FROM notes WHERE "userId" = 'uploader'`);
   expect(rows).toEqual([{ title: 'plan', tags: ['work', 'plans'], content: bytes.toString() }]);
 
-  // The address names the request, so a reload comes back to it.
+  // The address names the request, so a reload comes back to it; the skip link beside it does not get in its way.
+  await page.locator('.skip').press('Enter');
   await page.reload();
   await note.getByText('plan', { exact: true }).waitFor();
+});
+
+test('an upload that is cancelled is not shown as a note', async () => {
+  const { page } = await open('note-uploader', 'quitter');
+  const requestId = randomUUID();
+  const { token } = await page.evaluate<{ token: string }>(`
+    fetch('/v1/dev/token', {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"userId":"quitter"}',
+    }).then((answer) => answer.json())`);
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+  const body = JSON.stringify({
+    ...{ type: 'note.creation.requested', requestId, delayMs: 3_600_000 },
+    data: { title: 'Never', content: 'x' },
+  });
+  await fetch(`${synap.url}/v1/events`, { method: 'POST', headers, body });
+  await page.goto(`${synap.url}/examples/note-uploader.html?request=${requestId}`);
+  await page.locator('[data-phase="uploading"]').waitFor();
+  await fetch(`${synap.url}/v1/requests/${requestId}`, { method: 'DELETE', headers });
+  await page.locator('[data-phase="failed"]').getByText('This was cancelled.').waitFor();
 });
 
 test('an upload that fails says why and is tried again with what there is', async () => {
@@ -157,13 +177,9 @@ test('an answer is shown while it is written, also after a reload in its middle,
 
 test('a question that was refused says why, and is asked again', async () => {
   const { page } = await open('chat', 'refused');
-  await page.route(
-    '**/v1/events',
-    (route) => route.fulfill({ status: 422, json: { code: 'invalid_event', title: 'Not like this' } }),
-    {
-      times: 1,
-    },
-  );
+  const problem = { code: 'invalid_event', title: 'Not like this' };
+  const refusal = { status: 422, contentType: 'application/problem+json', body: JSON.stringify(problem) };
+  await page.route('**/v1/events', (route) => route.fulfill(refusal), { times: 1 });
   await ask(page, 'Anybody there?');
   await answer(page, 'failed', 'Not like this');
   dictate('Yes.').end();
