@@ -26,5 +26,6 @@ export default {
   maxWorkers: 2,
   // A bound makes Jest run everything in workers, even a single file; only they have the flag.
   workerIdleMemoryLimit: '1GB',
-  testTimeout: 20_000,
+  // Signals have deadlines of their own, which say what did not come.
+  testTimeout: 60_000,
 };

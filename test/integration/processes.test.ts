@@ -214,24 +214,30 @@ describe('a process that ends', () => {
 });
 
 describe('while Redis is away', () => {
-  test('the api accepts and says it is degraded, and all of it is done when Redis is back, empty', async () => {
+  test('the api accepts, it and realtime say that they are degraded, and all is done when Redis is back, empty', async () => {
     const db = await database();
     const redis = await startRedis();
     const shared = { databaseUrl: db.url, redisUrl: redis.url, env: { QUEUE_PREFIX: createRedisPrefix() } };
     const api = await start({ ...shared, roles: ['api'] });
-    const rest = await start({ ...shared, roles: ['worker', 'realtime'] });
+    const worker = await start({ ...shared, roles: ['worker'] });
+    const realtime = await start({ ...shared, roles: ['realtime'] });
     const dispatcher = await start({ ...shared, roles: ['dispatcher'] });
     await redis.kill();
     const ready = async (url: string) => (await fetch(`${url}/ready`)).status;
-    await eventually(async () => ((await ready(rest.url)) === 503 ? true : undefined), 'the worker to be unready');
+    await eventually(async () => ((await ready(worker.url)) === 503 ? true : undefined), 'the worker to be unready');
     expect(await ready(dispatcher.url)).toBe(503);
-    expect(await ready(api.url)).toBe(200);
-    expect(await (await fetch(`${api.url}/ready`)).json()).toMatchObject({ status: 'degraded' });
+    for (const { url } of [api, realtime]) {
+      expect(await ready(url)).toBe(200);
+      expect(await (await fetch(`${url}/ready`)).json()).toMatchObject({ status: 'degraded' });
+    }
     for (let n = 0; n < 5; n++)
       expect(await post(api.url, 'project.creation.requested', { name: 'P' }, `away-${n}`)).toBe(202);
     const revived = await startRedis({ port: redis.port });
     cleanups.unshift(() => revived.stop());
     await Promise.all(Array.from({ length: 5 }, (_, n) => whenCompleted(db, `away-${n}`, 20_000)));
-    await eventually(async () => ((await ready(rest.url)) === 200 ? true : undefined), 'the worker to be ready again');
+    await eventually(
+      async () => ((await ready(worker.url)) === 200 ? true : undefined),
+      'the worker to be ready again',
+    );
   }, 60_000);
 });

@@ -1,6 +1,6 @@
 import { once, type EventEmitter } from 'node:events';
 
-const defaultDeadlineMs = 10_000;
+const defaultDeadlineMs = 20_000;
 
 /** The promise, or an error that says what was awaited. Every wait of a test ends. */
 export async function within<T>(promise: Promise<T>, what: string, deadlineMs = defaultDeadlineMs): Promise<T> {

@@ -134,7 +134,7 @@ interface Starting {
   readonly timeoutMs: number | undefined;
 }
 
-async function untilReady({ child, output, gone, timeoutMs = 20_000 }: Starting): Promise<void> {
+async function untilReady({ child, output, gone, timeoutMs = 60_000 }: Starting): Promise<void> {
   const ready = output.logs.first((line) => line.msg === 'Synap is ready', 'Synap to be ready', timeoutMs);
   const ended = gone.then((code) => {
     throw new Error(`Synap ended with code ${code} before it was ready`);
