@@ -75,6 +75,7 @@ test('strict mode mounts twice and connects once', async () => {
   const it = await open();
   await it.mount({ what: 'realtime', userId: 'strict', token: await tokenOf('strict') });
   await it.until<Realtime>('realtime', ({ isConnected }) => isConnected);
+  await it.joined('user_strict');
   await broadcast('user_strict', 1);
   const seen = await it.until<Realtime>('realtime', ({ lastMessage }) => lastMessage !== null);
   expect([it.sockets(), numbers(seen)]).toEqual([{ open: 1, ever: 1 }, [1]]);
@@ -127,6 +128,7 @@ test('callbacks and filters may be others at each render: the newest are called 
   const shown = { what: 'realtime', userId: 'changing', token: await tokenOf('changing') } as const;
   await it.mount({ ...shown, version: 1 });
   await it.until<Realtime>('realtime', ({ isConnected }) => isConnected);
+  await it.joined('user_changing');
   await broadcast('user_changing', 1);
   await it.until<Realtime>('realtime', ({ lastMessage }) => lastMessage !== null);
   await it.mount({ ...shown, version: 2, only: 'test.wanted' });
@@ -145,6 +147,7 @@ test('a notification that goes to the user’s room and to the request’s is he
   const requestId = randomUUID();
   await it.mount({ what: 'realtime', userId: 'twice', requestId, token: await tokenOf('twice') });
   await it.until<Realtime>('realtime', ({ isConnected }) => isConnected);
+  await it.joined(`request_${requestId}`);
   await post('twice', requestId, 'Heard once');
   const seen = await it.until<Realtime>('realtime', (at) => at.lastMessage?.status === 'success');
   const ids = seen.notifications.map(({ id }) => id);
@@ -165,6 +168,7 @@ test('over an interruption the hook says how it is connected, and misses and rep
   const it = await open(proxy.url);
   await it.mount({ what: 'realtime', userId: 'cut', token: await tokenOf('cut') });
   await it.until<Realtime>('realtime', ({ isConnected }) => isConnected);
+  await it.joined('user_cut');
   await broadcast('user_cut', 1);
   await it.until<Realtime>('realtime', ({ notifications }) => notifications.length === 1);
   await proxy.cut();

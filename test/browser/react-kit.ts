@@ -1,5 +1,6 @@
 import { build } from 'esbuild';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { eventually } from '../support/signals.js';
 import type { Harness, Shown } from './react/shown.js';
 
 /** The hooks in a page of a real Synap: mounted, unmounted and looked at by a test. */
@@ -14,6 +15,8 @@ export interface HookPage {
   mount(shown: Shown): Promise<void>;
   unmount(): Promise<void>;
   send(type: string, data: unknown): Promise<string>;
+  /** Waits until Synap has answered a subscription to the room: what is said from here on is heard. */
+  joined(room: string): Promise<void>;
   /** Waits until what a component has makes the expression true; `it` is what it has. */
   until<Seen>(name: string, matches: (it: Seen) => boolean): Promise<Seen>;
   seen<Seen>(name: string): Promise<Seen>;
@@ -66,6 +69,7 @@ export async function openHooks(browser: Browser, url: string): Promise<HookPage
   const page = await context.newPage();
   const faults: string[] = [];
   const sent: string[] = [];
+  const received: string[] = [];
   const sockets = { open: 0, ever: 0 };
   page.on('pageerror', (error) => faults.push(error.message));
   page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
@@ -74,6 +78,7 @@ export async function openHooks(browser: Browser, url: string): Promise<HookPage
     sockets.ever += 1;
     socket.on('close', () => (sockets.open -= 1));
     socket.on('framesent', ({ payload }) => sent.push(payload.toString()));
+    socket.on('framereceived', ({ payload }) => received.push(payload.toString()));
   });
   // A page that Synap itself serves: one that the test made up would count as another network's, and may open no socket.
   await page.goto(`${url}/examples/`);
@@ -90,6 +95,10 @@ export async function openHooks(browser: Browser, url: string): Promise<HookPage
   return {
     ...{ page, context, faults, sent, until },
     sockets: () => ({ ...sockets }),
+    joined: async (room) => {
+      const isAnswer = (frame: string) => frame.includes('"ok":true') && frame.includes(`"room":"${room}"`);
+      await eventually(() => Promise.resolve(received.find(isAnswer)), `${room} to be joined`);
+    },
     mount: (shown) => inPage(`harness.mount(${JSON.stringify(shown)})`),
     unmount: () => inPage('harness.unmount()'),
     send: (type, data) => inPage(`harness.send(${JSON.stringify(type)}, ${JSON.stringify(data)})`),
