@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { UnclaimedTickets } from '../../src/dispatch/unclaimed-tickets.js';
+import { ticketId } from '../../src/queues/ticket.js';
 import type { Core, QueueMode } from '../support/core.js';
 import { generationsOf, partsOf, probeQueue } from '../support/dispatch.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -9,11 +10,11 @@ import { eventually } from '../support/signals.js';
 afterEach(() => stopProbes());
 
 /** As a worker does whose connection breaks before the answer: the queue has given the ticket out, and nobody has it. */
-async function giveOut({ backend }: Core): Promise<void> {
+async function giveOut({ backend }: Core, jobId: string): Promise<void> {
   const queue = backend.queue(probeQueue);
   Object.assign(queue.opts, { lockDuration: 15_000 });
-  const given = await queue.getBackend().moveToActive('nobody:0', 'nobody');
-  expect(given[0]).toBeTruthy();
+  const [, id] = await queue.getBackend().moveToActive('nobody:0', 'nobody');
+  expect(id).toBe(ticketId(jobId, 1));
 }
 
 async function accept({ acceptor, fastPath }: Core, count: number): Promise<string[]> {
@@ -27,7 +28,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('tickets in hand (%s)', (mode) =
     const ran: number[] = [];
     const core = await startProbe(mode, async ({ event }) => void ran.push(event.data.n));
     const [id = ''] = await accept(core, 1);
-    await giveOut(core);
+    await giveOut(core, id);
     const clock = new ManualClock();
     const watch = new UnclaimedTickets({ ...partsOf(core), clock });
     await watch.runOnce();
@@ -68,7 +69,7 @@ describe.each<QueueMode>(['postgres', 'redis'])('tickets in hand (%s)', (mode) =
   test('a ticket that is claimed between two looks is left alone', async () => {
     const core = await startProbe(mode, async () => undefined);
     const [id = ''] = await accept(core, 1);
-    await giveOut(core);
+    await giveOut(core, id);
     const clock = new ManualClock();
     const watch = new UnclaimedTickets({ ...partsOf(core), clock });
     await watch.runOnce();
