@@ -67,6 +67,10 @@ export class RedisServer {
     this.#child?.kill('SIGCONT');
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   get isRunning(): boolean {
     return this.#child !== undefined;
   }

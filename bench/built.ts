@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type * as Logger from '../src/platform/logger.js';
+import type * as Migrate from '../src/platform/migrate.js';
+import type * as PostgresCluster from '../src/platform/postgres-cluster.js';
+import type * as PostgresServer from '../src/platform/postgres-server.js';
+import type * as Tokens from '../src/platform/tokens.js';
+import type * as Definition from '../src/events/definition.js';
+import type * as Feature from '../src/features/feature.js';
+import type * as Program from '../src/processes/program.js';
+
+interface Built {
+  'events/definition': typeof Definition;
+  'features/feature': typeof Feature;
+  'platform/logger': typeof Logger;
+  'platform/migrate': typeof Migrate;
+  'platform/postgres-cluster': typeof PostgresCluster;
+  'platform/postgres-server': typeof PostgresServer;
+  'platform/tokens': typeof Tokens;
+  'processes/program': typeof Program;
+}
+
+/** Compiled or not, a program finds the repository that it is in. */
+export const root = findRoot(import.meta.dirname);
+
+function findRoot(directory: string): string {
+  return existsSync(path.join(directory, 'package.json')) ? directory : findRoot(path.dirname(directory));
+}
+
+/** A module as it was built, which is what production runs; a checkout that is not built yet still has its types. */
+export async function built<Name extends keyof Built>(name: Name): Promise<Built[Name]> {
+  return (await import(pathToFileURL(path.join(root, 'dist', `${name}.js`)).href)) as Built[Name];
+}

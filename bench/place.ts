@@ -1,0 +1,103 @@
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { freePort } from '../test/support/ports.ts';
+import { RedisServer } from '../test/faults/stack/redis.ts';
+import { built, root } from './built.ts';
+
+const { createLogger } = await built('platform/logger');
+const { applyMigrations } = await built('platform/migrate');
+const { findAccount, openCluster, superuser } = await built('platform/postgres-cluster');
+const { startServer } = await built('platform/postgres-server');
+
+const logger = createLogger({ level: 'silent', pretty: false, hasColour: false }, {});
+
+/** As docker-compose.prod.yml has it, on a disk that is asked: no setting that production would not have. */
+export const postgresSettings = {
+  fsync: 'on',
+  synchronous_commit: 'on',
+  full_page_writes: 'on',
+  max_connections: '200',
+  shared_buffers: '256MB',
+};
+
+/** The Postgres and the Redis of a run. Every contender gets a database of its own in it, and Redis emptied. */
+export class Place {
+  readonly directory: string;
+  readonly redis: RedisServer;
+  readonly #urlOf: (database: string) => string;
+  readonly #admin: pg.Client;
+  readonly #end: () => Promise<void>;
+  readonly postgresPid: number;
+  #databases = 0;
+
+  private constructor(parts: {
+    readonly directory: string;
+    readonly redis: RedisServer;
+    readonly urlOf: (database: string) => string;
+    readonly admin: pg.Client;
+    readonly postgresPid: number;
+    readonly end: () => Promise<void>;
+  }) {
+    this.directory = parts.directory;
+    this.redis = parts.redis;
+    this.#urlOf = parts.urlOf;
+    this.#admin = parts.admin;
+    this.postgresPid = parts.postgresPid;
+    this.#end = parts.end;
+  }
+
+  static async open(): Promise<Place> {
+    const directory = await mkdtemp(path.join(tmpdir(), 'synap-bench-'));
+    await chmod(directory, 0o711);
+    const postgresDirectory = path.join(directory, 'postgres');
+    await mkdir(postgresDirectory);
+    await chmod(postgresDirectory, 0o711);
+    const cluster = await openCluster(postgresDirectory, await findAccount(), logger);
+    const port = await freePort();
+    const server = await startServer(cluster, { port, settings: postgresSettings, logger });
+    const postgresPid = Number.parseInt(await readFile(path.join(cluster.dataDir, 'postmaster.pid'), 'utf8'), 10);
+    const urlOf = (database: string): string =>
+      `postgresql://${superuser}:${cluster.password}@127.0.0.1:${port}/${database}`;
+    const admin = new pg.Client({ connectionString: urlOf('postgres') });
+    await admin.connect();
+    const redis = await RedisServer.create(path.join(directory, 'redis'));
+    await redis.start();
+    const end = async (): Promise<void> => {
+      await redis.kill();
+      await server.stop();
+      await rm(directory, { recursive: true, force: true });
+    };
+    return new Place({ directory, redis, urlOf, admin, end, postgresPid });
+  }
+
+  get redisUrl(): string {
+    return `redis://127.0.0.1:${this.redis.port}`;
+  }
+
+  /** A new database; with Synap's tables where `isMigrated`. */
+  async database({ isMigrated }: { readonly isMigrated: boolean }): Promise<string> {
+    this.#databases += 1;
+    const name = `bench_${this.#databases}`;
+    await this.#admin.query(`CREATE DATABASE ${name}`);
+    const databaseUrl = this.#urlOf(name);
+    if (isMigrated) await applyMigrations({ databaseUrl, migrationsDir: path.join(root, 'prisma/migrations'), logger });
+    return databaseUrl;
+  }
+
+  async drop(databaseUrl: string): Promise<void> {
+    await this.#admin.query(`DROP DATABASE ${path.basename(databaseUrl)} WITH (FORCE)`);
+  }
+
+  /** Both as after a fresh start: what one contender left to be written must not be paid for by the next. */
+  async settle(): Promise<void> {
+    await this.redis.client.flushall();
+    await this.#admin.query('CHECKPOINT');
+  }
+
+  async close(): Promise<void> {
+    await this.#admin.end();
+    await this.#end();
+  }
+}
