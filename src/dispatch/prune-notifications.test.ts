@@ -4,7 +4,7 @@ import { RealtimeStage } from '../../test/support/realtime.js';
 import { dayMs, RetentionKit } from '../../test/support/retention.js';
 import { armFault } from '../platform/fault-points.js';
 import { newId } from '../platform/ids.js';
-import { NotificationLog } from '../realtime/postgres-log.js';
+import { NotificationLog } from '../realtime/log/postgres-log.js';
 import { requestRoom, roomKey, userRoom } from '../realtime/rooms.js';
 import { pruneNotifications } from './prune-notifications.js';
 

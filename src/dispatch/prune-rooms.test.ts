@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { RealtimeStage } from '../../test/support/realtime.js';
 import { dayMs, RetentionKit } from '../../test/support/retention.js';
-import { NotificationLog } from '../realtime/postgres-log.js';
+import { NotificationLog } from '../realtime/log/postgres-log.js';
 import { requestRoom, roomKey, userRoom } from '../realtime/rooms.js';
 import { pruneRooms } from './prune-rooms.js';
 

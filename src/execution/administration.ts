@@ -4,7 +4,7 @@ import { isConnectionLoss, unavailable, type Database, type DB, type Sql } from 
 import { SynapError } from '../platform/errors.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Runnable } from '../queues/ticket.js';
-import type { Publisher } from '../realtime/publisher.js';
+import type { Publisher } from '../realtime/publishing/publisher.js';
 import { endAsCancelled, noteLaneEnds, tellCancelled } from './cancellation.js';
 import { closeDeadLetter, conflict, lockForReplay } from './dead-letter-acts.js';
 import { takeTurn } from './lane-turn.js';

@@ -3,7 +3,7 @@ import type { Clock } from '../platform/clock.js';
 import { toError } from '../platform/errors.js';
 import type { Logger } from '../platform/logger.js';
 import { requestRoom, roomKey, wireName } from '../realtime/rooms.js';
-import type { Publisher } from '../realtime/publisher.js';
+import type { Publisher } from '../realtime/publishing/publisher.js';
 import type { SynapEvent } from '../events/synap-event.js';
 import type { Taken } from '../queues/backend.js';
 import type { AttemptLogger, TextStream } from './handler.js';

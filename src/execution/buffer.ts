@@ -3,7 +3,7 @@ import { newId } from '../platform/ids.js';
 import type { EventCatalogue } from '../events/catalogue.js';
 import type { EventType } from '../events/definition.js';
 import type { SynapEvent } from '../events/synap-event.js';
-import { toNotificationRow, type NotificationDraft, type NotificationRow } from '../realtime/notification-log.js';
+import { toNotificationRow, type NotificationDraft, type NotificationRow } from '../realtime/log/notification-log.js';
 import type { EmittedEvent } from './finishing.js';
 import type { Notify } from './handler.js';
 import { NonRetryableError } from './retry.js';

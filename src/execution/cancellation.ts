@@ -9,8 +9,8 @@ import {
   toCommittedEntries,
   toNotificationRow,
   type EnteredRow,
-} from '../realtime/notification-log.js';
-import type { CommittedEntry, Publisher } from '../realtime/publisher.js';
+} from '../realtime/log/notification-log.js';
+import type { CommittedEntry, Publisher } from '../realtime/publishing/publisher.js';
 import type { RequestQueries, RequestView } from './requests.js';
 import { transact } from './transaction.js';
 

@@ -7,7 +7,7 @@ import type { Metrics } from '../platform/metrics.js';
 import type { Json } from '../platform/text.js';
 import type { EventCatalogue } from '../events/catalogue.js';
 import type { Disposal, Taken } from '../queues/backend.js';
-import type { Publisher } from '../realtime/publisher.js';
+import type { Publisher } from '../realtime/publishing/publisher.js';
 import { AttemptAbort } from './attempt-abort.js';
 import { AttemptBroadcast } from './attempt-broadcast.js';
 import { AttemptBuffer } from './buffer.js';

@@ -14,8 +14,8 @@ import {
   toCommittedEntries,
   type EnteredRow,
   type NotificationRow,
-} from '../realtime/notification-log.js';
-import type { Publisher } from '../realtime/publisher.js';
+} from '../realtime/log/notification-log.js';
+import type { Publisher } from '../realtime/publishing/publisher.js';
 import type { Failure } from './outcome.js';
 
 export interface EmittedEvent extends EventDraft {

@@ -2,7 +2,7 @@ import type { Clock } from '../platform/clock.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Disposal, Taken } from '../queues/backend.js';
 import type { Runnable } from '../queues/ticket.js';
-import type { Publisher } from '../realtime/publisher.js';
+import type { Publisher } from '../realtime/publishing/publisher.js';
 import type { Assignment, FromIsolated, ToIsolated } from './isolation-messages.js';
 import { AttemptAborted } from './outcome.js';
 

@@ -1,7 +1,7 @@
 import type { Disposal, Taken } from '../queues/backend.js';
 import type { Runnable } from '../queues/ticket.js';
 import type { Ephemeral } from '../realtime/contract.js';
-import type { CommittedEntry } from '../realtime/publisher.js';
+import type { CommittedEntry } from '../realtime/publishing/publisher.js';
 import type { AttemptAborted } from './outcome.js';
 
 /** The argument that makes a program run one job alone instead of its roles. */

@@ -8,7 +8,7 @@ import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Disposal, Taken } from '../queues/backend.js';
 import type { Runnable } from '../queues/ticket.js';
-import type { Publisher } from '../realtime/publisher.js';
+import type { Publisher } from '../realtime/publishing/publisher.js';
 import { isolatedArgument, type FromIsolated, type ToIsolated } from './isolation-messages.js';
 import { AttemptAborted } from './outcome.js';
 

@@ -5,7 +5,7 @@ import type { Database, Sql } from '../platform/database.js';
 import { SynapError, toError } from '../platform/errors.js';
 import type { Logger } from '../platform/logger.js';
 import type { QueueBackend } from '../queues/backend.js';
-import { atMost } from '../realtime/at-most.js';
+import { atMost } from '../realtime/redis/at-most.js';
 import { reachable } from './administration.js';
 import { readWaitingCounts, type WaitingCounts } from './waiting-counts.js';
 

@@ -11,8 +11,8 @@ import {
   toNotificationRow,
   type EnteredRow,
   type NotificationRow,
-} from '../realtime/notification-log.js';
-import type { Publisher } from '../realtime/publisher.js';
+} from '../realtime/log/notification-log.js';
+import type { Publisher } from '../realtime/publishing/publisher.js';
 import type { Step, StepContext, StepOptions } from './handler.js';
 import { AttemptAborted } from './outcome.js';
 import { NonRetryableError } from './retry.js';

@@ -1,5 +1,5 @@
 import type { SynapEvent } from '../events/synap-event.js';
-import type { EventNotification, NotificationQueries } from '../realtime/notification-queries.js';
+import type { EventNotification, NotificationQueries } from '../realtime/log/notification-queries.js';
 
 /** Events as the causation view shows them: each with what its jobs told the user, and what became of that. */
 export async function withNotifications<Event extends SynapEvent>(

@@ -21,8 +21,8 @@ import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
 import type { Redis } from '../platform/redis.js';
 import type { Tokens } from '../platform/tokens.js';
-import type { Broadcasts } from '../realtime/broadcasts.js';
-import type { NotificationQueries } from '../realtime/notification-queries.js';
+import type { Broadcasts } from '../realtime/publishing/broadcasts.js';
+import type { NotificationQueries } from '../realtime/log/notification-queries.js';
 import type { Presence } from '../realtime/presence.js';
 import type { Admission } from './middleware/admission.js';
 

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { startApi, type TestApi } from '../../test/support/api.js';
 import type { NotificationPage, StoredNotification } from '../client/types.js';
 import { newId } from '../platform/ids.js';
-import type { NotificationPage as Listed } from '../realtime/notification-queries.js';
-import { NotificationLog } from '../realtime/postgres-log.js';
+import type { NotificationPage as Listed } from '../realtime/log/notification-queries.js';
+import { NotificationLog } from '../realtime/log/postgres-log.js';
 import { roomKey, userRoom } from '../realtime/rooms.js';
 
 let api: TestApi;

@@ -18,8 +18,8 @@ import { Admission } from '../http/middleware/admission.js';
 import { createOperationsRouter } from '../operations/router.js';
 import { measureLoopDelay } from '../platform/event-loop.js';
 import { version } from '../platform/version.js';
-import { Broadcasts } from '../realtime/broadcasts.js';
-import { NotificationQueries } from '../realtime/notification-queries.js';
+import { Broadcasts } from '../realtime/publishing/broadcasts.js';
+import { NotificationQueries } from '../realtime/log/notification-queries.js';
 import type { SynapNode } from './node.js';
 
 const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');

@@ -13,7 +13,7 @@ import { BulkRunner } from '../operations/bulk-runner.js';
 import { queueGauge } from '../operations/gauges.js';
 import { SettingsKeeper } from '../operations/settings-keeper.js';
 import { Leader } from '../platform/leader.js';
-import { Sweeper } from '../realtime/sweeper.js';
+import { Sweeper } from '../realtime/publishing/sweeper.js';
 import { withoutQueues, type SynapNode } from './node.js';
 
 /**

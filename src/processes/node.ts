@@ -21,9 +21,9 @@ import { BullMqBackend } from '../queues/bullmq-backend.js';
 import { createPostgresStore } from '../queues/postgres-store.js';
 import { createRedisStore } from '../queues/redis-store.js';
 import { createLocalBackplane } from '../realtime/backplane.js';
-import { OrderedPublisher } from '../realtime/ordered-publisher.js';
-import { NotificationLog } from '../realtime/postgres-log.js';
-import { createRedisBackplane } from '../realtime/redis-backplane.js';
+import { OrderedPublisher } from '../realtime/publishing/ordered-publisher.js';
+import { NotificationLog } from '../realtime/log/postgres-log.js';
+import { createRedisBackplane } from '../realtime/redis/backplane.js';
 import type { ListeningServer } from './server.js';
 
 export interface NodeOptions {

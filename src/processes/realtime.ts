@@ -1,9 +1,9 @@
 import { createStreamApp, streamPath } from '../http/stream-app.js';
 import { OpenStreams } from '../http/streams/open-streams.js';
 import { version } from '../platform/version.js';
-import { RoomReader } from '../realtime/room-reader.js';
-import { Acknowledgements } from '../realtime/acknowledgements.js';
-import { createRealtimeServer, type RealtimeServer } from '../realtime/server.js';
+import { RoomReader } from '../realtime/reading/room-reader.js';
+import { Acknowledgements } from '../realtime/log/acknowledgements.js';
+import { createRealtimeServer, type RealtimeServer } from '../realtime/sockets/server.js';
 import type { SynapNode } from './node.js';
 
 /** Socket.IO on the process' HTTP server. */

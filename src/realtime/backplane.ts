@@ -2,13 +2,13 @@ import type { Clock } from '../platform/clock.js';
 import type { Check } from '../platform/health.js';
 import type { Metrics } from '../platform/metrics.js';
 import { DeliveryLatency } from './delivery-latency.js';
-import type { RoomFanout } from './fanout.js';
+import type { RoomFanout } from './publishing/fanout.js';
 import type { RealtimeIo } from './io.js';
-import { LocalFanout } from './local-fanout.js';
+import { LocalFanout } from './local/fanout.js';
 import { LocalPresence, type Presence } from './presence.js';
-import type { RecentRooms } from './recent.js';
-import type { RoomTap } from './tap.js';
-import { Taps } from './taps.js';
+import type { RecentRooms } from './reading/recent.js';
+import type { RoomTap } from './reading/tap.js';
+import { Taps } from './reading/taps.js';
 
 /**
  * What lies between publishers and sockets: Redis between many processes, nothing within one. Chosen once, in the composition

@@ -8,7 +8,7 @@ import { eventually, nextEvent } from '../../test/support/signals.js';
 import { systemClock } from '../platform/clock.js';
 import { connectRedis } from '../platform/redis.js';
 import type { Device } from './io.js';
-import { RedisPresence } from './redis-presence.js';
+import { RedisPresence } from './redis/presence.js';
 import { roomKey, userRoom } from './rooms.js';
 
 let database: TestDatabase;

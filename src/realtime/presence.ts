@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '../platform/clock.js';
 import type { Device, RealtimeIo } from './io.js';
-import { LocalConnections } from './local-connections.js';
+import { LocalConnections } from './local/connections.js';
 
 /** A connection that is no socket. `room` is the inside key of what it hears. */
 export interface Connection {

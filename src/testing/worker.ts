@@ -8,7 +8,7 @@ import type { Services } from '../features/services.js';
 import { systemClock } from '../platform/clock.js';
 import type { Database } from '../platform/database.js';
 import { newId } from '../platform/ids.js';
-import type { Publisher } from '../realtime/publisher.js';
+import type { Publisher } from '../realtime/publishing/publisher.js';
 import { createServicesFor, openDatabase, type Build } from './build.js';
 import { observeHandler, throwPlanned, type CrashPoint, type Probe, type Reach } from './crash-points.js';
 import { makeSeverable } from './severable.js';

@@ -177,9 +177,9 @@ export const mutations: readonly Mutation[] = [
   {
     guard: 'order of publishing',
     patches: [
-      { file: 'realtime/publish-script', find: 'if seq > top + 1 then', replace: 'if false then' },
-      { file: 'realtime/publish-script', find: 'if seq == top + 1 then', replace: 'if true then' },
-      { file: 'realtime/publish-script', find: 'top = seq\n', replace: 'top = math.max(top, seq)\n' },
+      { file: 'realtime/redis/publish-script', find: 'if seq > top + 1 then', replace: 'if false then' },
+      { file: 'realtime/redis/publish-script', find: 'if seq == top + 1 then', replace: 'if true then' },
+      { file: 'realtime/redis/publish-script', find: 'top = seq\n', replace: 'top = math.max(top, seq)\n' },
     ],
     scenario: 'no fault',
     expected: ['notification-gap', 'notification-repeat'],

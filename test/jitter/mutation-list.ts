@@ -23,14 +23,20 @@ export const mutations: readonly Mutation[] = [
   },
   {
     guard: 'sweeper',
-    patches: [{ file: 'realtime/sweeper', find: 'from < end; from += stretchMs', replace: 'false; from += stretchMs' }],
+    patches: [
+      {
+        file: 'realtime/publishing/sweeper',
+        find: 'from < end; from += stretchMs',
+        replace: 'false; from += stretchMs',
+      },
+    ],
     expected: ['late'],
   },
   {
     guard: 'join-before-read',
     patches: [
       {
-        file: 'realtime/subscriptions',
+        file: 'realtime/sockets/subscriptions',
         find: 'await this.#socket.join(key);',
         // So late that a read which is slow to come is before it, too.
         replace: 'setTimeout(() => void this.#socket.join(key), 2_000);',

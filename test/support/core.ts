@@ -23,7 +23,7 @@ import { BullMqBackend } from '../../src/queues/bullmq-backend.js';
 import { createPostgresStore, migrateQueues } from '../../src/queues/postgres-store.js';
 import { createRedisStore } from '../../src/queues/redis-store.js';
 import type { Ephemeral } from '../../src/realtime/contract.js';
-import type { CommittedEntry } from '../../src/realtime/publisher.js';
+import type { CommittedEntry } from '../../src/realtime/publishing/publisher.js';
 import type { QueueBackend } from '../../src/queues/backend.js';
 import { createTestDatabase } from './database.js';
 import { createRedisPrefix, redisUrl } from './redis.js';

@@ -10,7 +10,7 @@ import { BullMqBackend } from '../../src/queues/bullmq-backend.js';
 import { createPostgresStore, migrateQueues } from '../../src/queues/postgres-store.js';
 import { createRedisStore } from '../../src/queues/redis-store.js';
 import { ticketId, type Runnable } from '../../src/queues/ticket.js';
-import type { CommittedEntry } from '../../src/realtime/publisher.js';
+import type { CommittedEntry } from '../../src/realtime/publishing/publisher.js';
 import { startApi, type TestApi } from './api.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 import { createRedisPrefix, redisUrl } from './redis.js';

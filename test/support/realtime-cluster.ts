@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
 import { systemClock } from '../../src/platform/clock.js';
-import type { CommittedEntry } from '../../src/realtime/publisher.js';
+import type { CommittedEntry } from '../../src/realtime/publishing/publisher.js';
 import { roomKey, userRoom } from '../../src/realtime/rooms.js';
-import { Sweeper } from '../../src/realtime/sweeper.js';
+import { Sweeper } from '../../src/realtime/publishing/sweeper.js';
 import { connectClient, silent, startRealtimeNode, type ConnectedClient, type RealtimeNode } from './realtime.js';
 import { createRedisPrefix } from './redis.js';
 

@@ -17,11 +17,11 @@ import type {
   SubscribeRequest,
   WireNotification,
 } from '../../src/realtime/contract.js';
-import { OrderedPublisher } from '../../src/realtime/ordered-publisher.js';
-import { NotificationLog } from '../../src/realtime/postgres-log.js';
-import type { CommittedEntry } from '../../src/realtime/publisher.js';
-import { createRedisBackplane } from '../../src/realtime/redis-backplane.js';
-import { createRealtimeServer, type RealtimeServerDeps } from '../../src/realtime/server.js';
+import { OrderedPublisher } from '../../src/realtime/publishing/ordered-publisher.js';
+import { NotificationLog } from '../../src/realtime/log/postgres-log.js';
+import type { CommittedEntry } from '../../src/realtime/publishing/publisher.js';
+import { createRedisBackplane } from '../../src/realtime/redis/backplane.js';
+import { createRealtimeServer, type RealtimeServerDeps } from '../../src/realtime/sockets/server.js';
 import { createRedisPrefix, redisUrl as sharedRedisUrl } from './redis.js';
 import { Collected, nextEvent, within } from './signals.js';
 

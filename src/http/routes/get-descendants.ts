@@ -1,6 +1,6 @@
 import type { EventQueries } from '../../events/queries.js';
 import { pageQuery } from '../../features/paging.js';
-import type { NotificationQueries } from '../../realtime/notification-queries.js';
+import type { NotificationQueries } from '../../realtime/log/notification-queries.js';
 import { ownerOf } from '../call.js';
 import { withNotifications } from '../causation-view.js';
 import type { Endpoint } from '../endpoint.js';

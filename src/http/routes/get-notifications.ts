@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { NotificationQueries } from '../../realtime/notification-queries.js';
+import type { NotificationQueries } from '../../realtime/log/notification-queries.js';
 import { ownerOf } from '../call.js';
 import type { Endpoint } from '../endpoint.js';
 import { parseInput } from '../input.js';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Response } from 'express';
-import type { StreamFrame, StreamSince, StreamSink } from '../../realtime/room-stream.js';
+import type { StreamFrame, StreamSince, StreamSink } from '../../realtime/reading/room-stream.js';
 
 /** `<epoch>.<seq>`, what a client sends back as Last-Event-ID; of a room without notifications `null.0.<milliseconds of its time>`. */
 const toEventId = ({ epoch, seq, at }: StreamSince): string =>

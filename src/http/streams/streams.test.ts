@@ -4,9 +4,9 @@ import { ManualClock } from '../../../test/support/manual-clock.js';
 import { createRedisPrefix, redisUrl } from '../../../test/support/redis.js';
 import { StreamStage } from '../../../test/support/stream-stage.js';
 import { systemClock } from '../../platform/clock.js';
-import { AdapterFrames } from '../../realtime/adapter-frame.js';
-import { RedisFanout } from '../../realtime/redis-fanout.js';
-import { RedisGeneration } from '../../realtime/redis-generation.js';
+import { AdapterFrames } from '../../realtime/redis/adapter-frame.js';
+import { RedisFanout } from '../../realtime/redis/fanout.js';
+import { RedisGeneration } from '../../realtime/redis/generation.js';
 
 let stage: StreamStage;
 beforeAll(async () => {

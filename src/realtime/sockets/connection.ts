@@ -1,0 +1,92 @@
+import type { Clock } from '../../platform/clock.js';
+import type { Metrics } from '../../platform/metrics.js';
+import type { Tokens } from '../../platform/tokens.js';
+import type { Acknowledgements } from '../log/acknowledgements.js';
+import { acknowledgeRequest, authenticateRequest } from '../contract.js';
+import { Expiry } from './expiry.js';
+import { parse, SocketError } from './socket-error.js';
+import type { RealtimeSocket } from '../io.js';
+import { Requests, type RequestsDeps } from './requests.js';
+import { roomKey, userRoom } from '../rooms.js';
+import { Subscriptions, type SubscriptionDeps } from './subscriptions.js';
+
+export interface ConnectionDeps extends SubscriptionDeps, RequestsDeps {
+  readonly tokens: Tokens;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Absent: who acknowledges is told that it cannot be kept. */
+  readonly acknowledgements?: Pick<Acknowledgements, 'note'> | undefined;
+}
+
+/** One socket whose token was accepted, from `ready` to its end. */
+export class Connection {
+  readonly #socket: RealtimeSocket;
+  readonly #deps: ConnectionDeps;
+  readonly #expiry: Expiry;
+  readonly #subscriptions: Subscriptions;
+
+  constructor(socket: RealtimeSocket, deps: ConnectionDeps) {
+    this.#socket = socket;
+    this.#deps = deps;
+    this.#expiry = new Expiry(socket, deps.clock);
+    this.#subscriptions = new Subscriptions(socket, deps);
+  }
+
+  /** In the turn of the connection; `ready` goes out before the socket is in any room that others speak in. */
+  open(): void {
+    const { metrics } = this.#deps;
+    const { identity, device } = this.#socket.data;
+    this.#socket.emit('ready', {
+      connectionId: this.#socket.id,
+      userId: identity.userId,
+      deviceId: device?.id ?? null,
+      expiresAt: this.#expiresAt(),
+    });
+    void this.#socket.join(roomKey(userRoom(identity.userId)));
+    this.#listen();
+    this.#expiry.arm();
+    metrics.websocketConnections.inc();
+    metrics.websocketConnects.inc();
+    this.#socket.once('disconnect', (reason) => {
+      this.#expiry.cancel();
+      metrics.websocketConnections.dec();
+      metrics.websocketDisconnects.inc({ reason: this.#socket.data.closing ?? reason.replaceAll(' ', '_') });
+    });
+  }
+
+  #listen(): void {
+    const handlers = {
+      subscribe: (message: unknown) => this.#subscriptions.subscribe(message),
+      unsubscribe: (message: unknown) => this.#subscriptions.unsubscribe(message),
+      ping: () => this.#subscriptions.pong(),
+      authenticate: (message: unknown) => this.#authenticate(message),
+      acknowledge: (message: unknown) => Promise.resolve(this.#acknowledge(message)),
+    };
+    new Requests(this.#socket, handlers, this.#deps).listen();
+  }
+
+  /** A refused token changes nothing: the connection lives as long as the one that it has. */
+  async #authenticate(message: unknown): Promise<object> {
+    const { token } = parse(authenticateRequest, message);
+    const identity = await this.#deps.tokens.verify(token);
+    if (identity.userId !== this.#socket.data.identity.userId)
+      throw new SocketError('forbidden', 'This token is of another user: connect anew with it');
+    this.#socket.data.identity = identity;
+    if (this.#socket.connected) this.#expiry.arm();
+    return { ok: true, expiresAt: this.#expiresAt() };
+  }
+
+  #acknowledge(message: unknown): object {
+    const request = parse(acknowledgeRequest, message);
+    const room = this.#subscriptions.resolve(request.room);
+    const { acknowledgements } = this.#deps;
+    if (acknowledgements === undefined) throw new SocketError('unavailable', 'Acknowledgements are not kept here');
+    acknowledgements.note(roomKey(room), request);
+    return { ok: true };
+  }
+
+  #expiresAt(): string | null {
+    const { expiresAt } = this.#socket.data.identity;
+    return expiresAt === undefined ? null : new Date(expiresAt).toISOString();
+  }
+}
