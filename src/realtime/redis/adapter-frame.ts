@@ -3,6 +3,7 @@ import type { Ephemeral, WireNotification } from '../contract.js';
 import { isVolatile } from '../publishing/fanout.js';
 import type { CommittedEntry, StoredNotification } from '../publishing/publisher.js';
 import { parseRoomKey, wireName } from '../rooms.js';
+import type { PassedNotifications } from './passed-notifications.js';
 
 /** What a frame says. */
 export type Heard = { readonly event: 'notification'; readonly payload: WireNotification } | Ephemeral;
@@ -47,6 +48,20 @@ export class AdapterFrames {
     return name.length > start + 1 && name.startsWith(this.#channelOfAll) ? name.slice(start, -1) : undefined;
   }
 
+  /** How the adapter reads a frame for the sockets of this process: one that went to them before says nothing. */
+  parser(passed: PassedNotifications): { encode: (value: unknown) => Buffer; decode: (frame: Buffer) => unknown } {
+    return {
+      encode: pack,
+      decode: (frame) => {
+        const args = decode(frame) as unknown;
+        if (!isFrame(args)) return args;
+        const [uid, { data }, { rooms }] = args;
+        const isNew = data[0] !== 'notification' || passed.pass(rooms[0], data[1] as WireNotification);
+        return isNew ? args : [uid];
+      },
+    };
+  }
+
   /** What a frame says; undefined where it is none of ours. */
   read(frame: Buffer): Heard | undefined {
     try {
@@ -59,13 +74,22 @@ export class AdapterFrames {
   }
 }
 
+type Frame = [
+  uid: string,
+  packet: { readonly data: readonly [string, unknown] },
+  options: { readonly rooms: [string] },
+];
+
+/** One that was made here, among what adapters tell each other. */
+const isFrame = (args: unknown): args is Frame => Array.isArray(args) && args[0] === publisherUid;
+
 const isOurs = (name: string): name is Heard['event'] =>
   name === 'notification' || name === 'progress' || name === 'delta';
 
 const pack = (value: unknown): Buffer => encode(value) as Buffer;
 
 /** An adapter ignores its own frames by their uid; no adapter has this one. */
-const uid = 'synap-publisher';
+const publisherUid = 'synap-publisher';
 /** Socket.IO's packet type EVENT. */
 const event = 2;
 
@@ -75,7 +99,7 @@ const fixMap = (length: number) => Buffer.of(0x80 | length);
 /** `[uid, {nsp, type, data: [name, ` up to where the payload follows. */
 function frameStart(name: string): Buffer {
   const packet = [pack('nsp'), pack('/'), pack('type'), pack(event), pack('data'), fixArray(2), pack(name)];
-  return Buffer.concat([fixArray(3), pack(uid), fixMap(3), ...packet]);
+  return Buffer.concat([fixArray(3), pack(publisherUid), fixMap(3), ...packet]);
 }
 
 const options = (room: string, volatile: boolean): Buffer =>

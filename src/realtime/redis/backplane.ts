@@ -12,6 +12,7 @@ import type { Backplane } from '../backplane.js';
 import { DeliveryLatency } from '../delivery-latency.js';
 import { RedisFanout } from './fanout.js';
 import { RedisGeneration } from './generation.js';
+import { PassedNotifications } from './passed-notifications.js';
 import { RedisPresence } from './presence.js';
 import { RedisRecent } from './recent.js';
 import { afterLoss, RedisTap } from './tap.js';
@@ -49,7 +50,8 @@ export function createRedisBackplane(deps: RedisBackplaneDeps): Backplane {
     attach(io) {
       const subscriber = connect('subscriber');
       const [pub, sub] = [forAdapter(publisher, logger), forAdapter(subscriber, logger)];
-      io.adapter(createAdapter(pub, sub, { key, publishOnSpecificResponseChannel: true }));
+      const parser = frames.parser(new PassedNotifications());
+      io.adapter(createAdapter(pub, sub, { key, parser, publishOnSpecificResponseChannel: true }));
       presence.attach(io);
       tap.attach(subscriber, io);
       // What was published while it was away is lost to this process' sockets and taps: they compare heads.
