@@ -50,9 +50,32 @@ export interface Plot {
   readonly name: string;
   readonly title: string;
   readonly kind: 'line' | 'bar';
-  readonly x: { readonly label: string; readonly isLog?: boolean; readonly categories?: readonly string[] };
-  readonly y: { readonly label: string; readonly isLog?: boolean };
+  /** Of bars: the point's x is the place of its category, from 0. */
+  readonly x: Axis & { readonly categories?: readonly string[] };
+  readonly y: Axis;
+  /** Synap's first, its name beginning so: it has the same colour everywhere. */
   readonly series: readonly Series[];
+}
+
+export interface Axis {
+  readonly label: string;
+  readonly isLog?: boolean;
+  /** Where the plain number would say little: 100 is `p99` on an axis of 1/(1 − p). */
+  readonly ticks?: readonly { readonly at: number; readonly label: string }[];
+}
+
+/** Drawn already, as a flame graph is; it goes beside the plots. */
+export interface Graphic {
+  readonly name: string;
+  readonly title: string;
+  readonly svg: string;
+}
+
+/** What is neither a figure nor a plot: what one event costs. */
+export interface Table {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
 }
 
 /** Processor and memory of one contender's process over a round. */
@@ -71,6 +94,8 @@ export interface Usage {
 export interface MeasureReport {
   readonly figures: readonly Figure[];
   readonly plots: readonly Plot[];
+  readonly graphics?: readonly Graphic[];
+  readonly tables?: readonly Table[];
   /** Of one round of each contender, or of all. */
   readonly usage: readonly Usage[];
   /** How each contender was set up, and whatever a reader must know to believe the figures. */
@@ -83,5 +108,7 @@ export interface Measure {
   /** `accepts`, as `--only` names it. */
   readonly name: string;
   readonly title: string;
+  /** It explains figures and has none that a change could make worse. */
+  readonly isSkippedInQuick?: boolean;
   run(bench: Bench): Promise<MeasureReport>;
 }

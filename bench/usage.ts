@@ -91,7 +91,7 @@ async function read(pid: number, isShared: boolean): Promise<Reading | undefined
   }
 }
 
-async function childrenOf(parent: number): Promise<number[]> {
+export async function childrenOf(parent: number): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const parents = await Promise.all(pids.map(async (pid) => ({ pid, parent: await parentOf(pid) })));
   return parents.filter((found) => found.parent === parent).map(({ pid }) => pid);

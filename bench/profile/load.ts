@@ -1,0 +1,89 @@
+import { io, type Socket } from 'socket.io-client';
+import { Pool } from 'undici';
+import { within } from '../../test/support/signals.ts';
+import type { Random } from '../random.ts';
+import type { Synap } from '../synap.ts';
+
+const userCount = 100;
+const connections = 64;
+
+/** Steady load from POST to sockets: arrivals are planned beforehand, each user has a socket that hears of its events. */
+export class SteadyLoad {
+  readonly #synap: Synap;
+  readonly #random: Random;
+  readonly #users: readonly { readonly token: string; readonly socket: Socket }[];
+  readonly #pool: Pool;
+  #heard = 0;
+  #accepted = 0;
+  #sent = 0;
+
+  private constructor(synap: Synap, random: Random, users: SteadyLoad['users'], pool: Pool) {
+    this.#synap = synap;
+    this.#random = random;
+    this.#users = users;
+    this.#pool = pool;
+    for (const { socket } of users) socket.on('notification', () => (this.#heard += 1));
+  }
+
+  private get users(): readonly { readonly token: string; readonly socket: Socket }[] {
+    return this.#users;
+  }
+
+  static async connect(synap: Synap, random: Random): Promise<SteadyLoad> {
+    const users = await Promise.all(
+      Array.from({ length: userCount }, async (_, index) => {
+        const token = await synap.mint(`profile-${index}`);
+        const socket = io(synap.one('realtime').url, { auth: { token }, transports: ['websocket'], forceNew: true });
+        await within(new Promise((resolve) => socket.once('connect', () => resolve(undefined))), 'a socket to connect');
+        return { token, socket };
+      }),
+    );
+    return new SteadyLoad(synap, random, users, new Pool(synap.one('api').url, { connections, pipelining: 1 }));
+  }
+
+  /** So many posts a second for so long; resolves when all are accepted and heard of. */
+  async run(rate: number, seconds: number): Promise<number> {
+    const beganAt = performance.now();
+    const before = this.#accepted;
+    const posts: Promise<void>[] = [];
+    let at = 0;
+    while (at < seconds * 1_000) {
+      at += (-Math.log(1 - this.#random.next()) / rate) * 1_000;
+      const wait = beganAt + at - performance.now();
+      if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait));
+      posts.push(this.#post());
+    }
+    await Promise.all(posts);
+    return this.#accepted - before;
+  }
+
+  /** All that was accepted has been heard of: nothing was lost, and nothing is left for the next window. */
+  async drain(): Promise<void> {
+    const deadline = performance.now() + 20_000;
+    while (this.#heard < this.#accepted) {
+      if (performance.now() > deadline)
+        throw new Error(`${this.#accepted} events were accepted and ${this.#heard} notifications heard`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { socket } of this.#users) socket.disconnect();
+    await this.#pool.close();
+  }
+
+  async #post(): Promise<void> {
+    const n = this.#sent;
+    this.#sent += 1;
+    const user = this.#users[n % this.#users.length];
+    const { statusCode, body } = await this.#pool.request({
+      method: 'POST',
+      path: '/v1/events',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${user?.token ?? ''}` },
+      body: JSON.stringify({ type: 'bench.work.requested', data: { n } }),
+    });
+    await body.dump();
+    if (statusCode !== 202) throw new Error(`Synap answered ${statusCode}`);
+    this.#accepted += 1;
+  }
+}

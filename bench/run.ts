@@ -1,0 +1,182 @@
+import path from 'node:path';
+import { root } from './built.ts';
+import { endStrays, ownChildren } from './strays.ts';
+import { limits } from './limits.ts';
+import type { Bench, Figure, Measure } from './measure.ts';
+import { Place } from './place.ts';
+import { Progress } from './progress.ts';
+import { Random } from './random.ts';
+import { compareWithBaseline, updateBaseline, type Baseline } from './report/baseline.ts';
+import { writeDocuments } from './report/documents.ts';
+import { formatNumber } from './report/format.ts';
+import { judge } from './report/judge.ts';
+import { describeCommit, describeMachine, describeVersions } from './report/machine.ts';
+import { writeAims } from './report/markdown.ts';
+import { mergeMeasures, type Kind, type MeasureResult, type Report } from './report/report.ts';
+import { readJson, readReport, writeJson, writeReport } from './report/write.ts';
+
+export interface RunOptions {
+  readonly only: readonly string[] | undefined;
+  readonly seed: number;
+  readonly isQuick: boolean;
+  /** Of a quick run: its ratios become the baseline's newest. */
+  readonly isUpdate: boolean;
+  readonly isSoak: boolean;
+  readonly out: string | undefined;
+}
+
+const results = path.join(root, 'bench/results');
+const baselineFile = path.join(results, 'baseline.json');
+
+/** Runs the measures one after another and writes the report. Resolves to the exit code. */
+export async function runBench(measures: readonly Measure[], options: RunOptions): Promise<number> {
+  const chosen = choose(measures, options.only);
+  const directory = path.resolve(options.out ?? defaultDirectory(options));
+  const before = await readReport(directory);
+  const usual = await readReport(path.join(results, kindOf(options)));
+  const durations = new Map((usual ?? before)?.measures.map(({ name, durationMs }) => [name, durationMs]));
+  const beganAt = performance.now();
+  const place = await Place.open();
+  const progress = new Progress(
+    chosen.map(({ name }) => name),
+    durations,
+  );
+  endOnSignals(place, progress);
+  try {
+    const run = { at: new Date().toISOString(), commit: await describeCommit() };
+    const machine = await describeMachine(place.directory);
+    const versions = await describeVersions(place);
+    const done = await runMeasures(chosen, place, options, progress, run);
+    const kept = options.only === undefined || options.out === undefined ? [] : (before?.measures ?? []);
+    const report: Report = {
+      kind: kindOf(options),
+      ...run,
+      seed: options.seed,
+      durationMs: performance.now() - beganAt,
+      machine,
+      versions,
+      measures: mergeMeasures(
+        measures.map(({ name }) => name),
+        kept,
+        done,
+      ),
+    };
+    await writeReport(directory, report);
+    if (options.isQuick) await guard(report, options, progress);
+    if (directory.startsWith(results)) await writeDocuments(results);
+    progress.stop();
+    process.stdout.write(`\n${path.relative(process.cwd(), directory)}/report.md\n\n${writeAims(report, limits)}\n`);
+    return exitCode(report);
+  } finally {
+    progress.stop();
+    await place.close();
+  }
+}
+
+function choose(measures: readonly Measure[], only: readonly string[] | undefined): readonly Measure[] {
+  if (only === undefined) return measures;
+  const unknown = only.filter((name) => measures.every((measure) => measure.name !== name));
+  if (unknown.length > 0)
+    throw new Error(
+      `no measure is named ${unknown.join(', ')}; there are ${measures.map(({ name }) => name).join(', ')}`,
+    );
+  return measures.filter(({ name }) => only.includes(name));
+}
+
+const kindOf = ({ isQuick, isSoak }: RunOptions): Kind => (isSoak ? 'soak' : isQuick ? 'quick' : 'full');
+
+/** Only a whole run is the report; a part of it or a quick one lies beside the other things that come and go. */
+function defaultDirectory(options: RunOptions): string {
+  const isWhole = !options.isQuick && options.only === undefined;
+  return isWhole ? path.join(results, kindOf(options)) : path.join(root, '.synap/bench/report', kindOf(options));
+}
+
+async function runMeasures(
+  measures: readonly Measure[],
+  place: Place,
+  options: RunOptions,
+  progress: Progress,
+  run: { readonly at: string; readonly commit: string },
+): Promise<MeasureResult[]> {
+  const done: MeasureResult[] = [];
+  for (const measure of measures) {
+    if (options.isQuick && measure.isSkippedInQuick === true) continue;
+    progress.begin(measure.name);
+    const bench: Bench = {
+      place,
+      random: new Random(options.seed),
+      isQuick: options.isQuick,
+      pick: (full, quick) => (options.isQuick ? quick : full),
+      log: progress.detail,
+    };
+    done.push({ name: measure.name, title: measure.title, ...run, ...(await runOne(measure, bench, progress)) });
+  }
+  return done;
+}
+
+/** A measure that fails is a failed row; what it left running must not take part in the next one. */
+async function runOne(
+  measure: Measure,
+  bench: Bench,
+  progress: Progress,
+): Promise<Pick<MeasureResult, 'durationMs' | 'report' | 'error'>> {
+  const beganAt = performance.now();
+  const mine = await ownChildren();
+  try {
+    const report = await measure.run(bench);
+    const verdicts = report.figures.map((figure) => judge(figure, limits));
+    const missed = report.figures.filter((_, index) => verdicts[index] === 'missed').map(({ id }) => id);
+    progress.end(
+      missed.length === 0 ? '✓' : '✗',
+      missed.length === 0 ? summary(report.figures) : `missed: ${missed.join(', ')}`,
+    );
+    return { durationMs: performance.now() - beganAt, report };
+  } catch (thrown) {
+    const error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    progress.end('✗', `failed: ${error}`);
+    for (const stray of await endStrays(mine)) progress.print(`      ended what it left: ${stray}`);
+    return { durationMs: performance.now() - beganAt, error };
+  }
+}
+
+const summary = (figures: readonly Figure[]): string =>
+  `${figures.length} ${figures.length === 1 ? 'figure' : 'figures'}`;
+
+/** Compares with the committed baseline; it warns and decides nothing, because a busy machine is no fault of a change. */
+async function guard(report: Report, options: RunOptions, progress: Progress): Promise<void> {
+  const figures = report.measures.flatMap(({ report: measured }) => measured?.figures ?? []);
+  const baseline = (await readJson(baselineFile)) as Baseline | undefined;
+  if (options.isUpdate) {
+    await writeJson(baselineFile, updateBaseline(figures, baseline, report));
+    progress.print(`\n${path.relative(process.cwd(), baselineFile)} has this run now`);
+  } else if (baseline === undefined) {
+    progress.print('\nthere is no baseline yet: --quick --update writes one');
+  } else {
+    const warnings = compareWithBaseline(figures, baseline);
+    for (const { id, now, baseline: was, worseBy, tolerance } of warnings)
+      progress.print(
+        `warning: ${id} is ${formatNumber(now)}, ${Math.round(worseBy * 100)} % worse than the baseline's ${formatNumber(was)} (it strays by ${Math.round(tolerance * 100)} %)`,
+      );
+    if (warnings.length === 0) progress.print(`\nno figure is worse than the baseline of ${baseline.commit}`);
+  }
+}
+
+function exitCode({ kind, measures }: Report): number {
+  if (measures.some(({ error }) => error !== undefined)) return 1;
+  if (kind === 'quick') return 0;
+  const figures = measures.flatMap(({ report }) => report?.figures ?? []);
+  return figures.some((figure) => judge(figure, limits) === 'missed') ? 1 : 0;
+}
+
+/** Ctrl-C ends everything that was started: Postgres and Redis here, the rest with this process. */
+function endOnSignals(place: Place, progress: Progress): void {
+  let isEnding = false;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      if (isEnding) return;
+      isEnding = true;
+      progress.stop();
+      setTimeout(() => process.exit(130), 15_000).unref();
+      void place.close().finally(() => process.exit(130));
+    });
+}
