@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
 import type { Measure } from './measure.ts';
+import { profile } from './measures/profile.ts';
 import { runBench } from './run.ts';
 
 // In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [];
+const measures: readonly Measure[] = [profile];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
 const soakMeasures: readonly Measure[] = [];

@@ -30,7 +30,7 @@ const baselineFile = path.join(results, 'baseline.json');
 
 /** Runs the measures one after another and writes the report. Resolves to the exit code. */
 export async function runBench(measures: readonly Measure[], options: RunOptions): Promise<number> {
-  const chosen = choose(measures, options.only);
+  const chosen = choose(measures, options);
   const directory = path.resolve(options.out ?? defaultDirectory(options));
   const before = await readReport(directory);
   const usual = await readReport(path.join(results, kindOf(options)));
@@ -73,8 +73,8 @@ export async function runBench(measures: readonly Measure[], options: RunOptions
   }
 }
 
-function choose(measures: readonly Measure[], only: readonly string[] | undefined): readonly Measure[] {
-  if (only === undefined) return measures;
+function choose(measures: readonly Measure[], { only, isQuick }: RunOptions): readonly Measure[] {
+  if (only === undefined) return measures.filter(({ isSkippedInQuick = false }) => !isQuick || !isSkippedInQuick);
   const unknown = only.filter((name) => measures.every((measure) => measure.name !== name));
   if (unknown.length > 0)
     throw new Error(
@@ -100,7 +100,6 @@ async function runMeasures(
 ): Promise<MeasureResult[]> {
   const done: MeasureResult[] = [];
   for (const measure of measures) {
-    if (options.isQuick && measure.isSkippedInQuick === true) continue;
     progress.begin(measure.name);
     const bench: Bench = {
       place,

@@ -7,26 +7,25 @@ import type { Synap } from '../synap.ts';
 const userCount = 100;
 const connections = 64;
 
+interface User {
+  readonly token: string;
+  readonly socket: Socket;
+}
+
 /** Steady load from POST to sockets: arrivals are planned beforehand, each user has a socket that hears of its events. */
 export class SteadyLoad {
-  readonly #synap: Synap;
   readonly #random: Random;
-  readonly #users: readonly { readonly token: string; readonly socket: Socket }[];
+  readonly #users: readonly User[];
   readonly #pool: Pool;
   #heard = 0;
   #accepted = 0;
   #sent = 0;
 
-  private constructor(synap: Synap, random: Random, users: SteadyLoad['users'], pool: Pool) {
-    this.#synap = synap;
+  private constructor(random: Random, users: readonly User[], pool: Pool) {
     this.#random = random;
     this.#users = users;
     this.#pool = pool;
     for (const { socket } of users) socket.on('notification', () => (this.#heard += 1));
-  }
-
-  private get users(): readonly { readonly token: string; readonly socket: Socket }[] {
-    return this.#users;
   }
 
   static async connect(synap: Synap, random: Random): Promise<SteadyLoad> {
@@ -38,7 +37,7 @@ export class SteadyLoad {
         return { token, socket };
       }),
     );
-    return new SteadyLoad(synap, random, users, new Pool(synap.one('api').url, { connections, pipelining: 1 }));
+    return new SteadyLoad(random, users, new Pool(synap.one('api').url, { connections, pipelining: 1 }));
   }
 
   /** So many posts a second for so long; resolves when all are accepted and heard of. */
