@@ -48,9 +48,9 @@ async function runProfile(bench: Bench): Promise<MeasureReport> {
     ],
     plots: [],
     graphics: profiled.profiles.map(({ name, frame }) => ({
-      name: `flame-${name}`,
-      title: `${name} at ${rate}/s: processor time`,
-      svg: drawFlame(`${name} at ${rate} events/s: where its processor time goes`, frame),
+      name: `flame-${roleOf(name)}`,
+      title: `${roleOf(name)} at ${rate} events/s: where its processor time goes`,
+      svg: drawFlame(`${roleOf(name)} at ${rate} events/s: where its processor time goes`, frame),
     })),
     tables: costTables(findings),
     usage: [{ contender: `Synap at ${rate}/s`, processes: plain.usage }],
@@ -171,5 +171,8 @@ async function measureProfiles(bench: Bench, directory: string): Promise<Finding
   );
   return { events: result.events, profiles };
 }
+
+/** `worker-3` */
+const roleOf = (name: string): string => name.replace(/-\d+$/, '');
 
 const nowUs = (): number => Number(process.hrtime.bigint() / 1_000n);

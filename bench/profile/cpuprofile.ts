@@ -85,9 +85,13 @@ function settle(frame: Growing): Frame {
   };
 }
 
-/** Whose code it is: `src/execution`, a package's name, `node`, or the engine's own `garbage collector` and `program`. */
+/** Calls into the kernel: what a flush of a socket or of a log costs. */
+const writes = new Set(['writeBuffer', 'writev', 'writeUtf8String', 'writeLatin1String', 'writeString']);
+
+/** Whose code it is: `src/execution`, a package's name, `node`, or what has none: the engine, its collector, the kernel's writes. */
 export function ownerOf({ functionName, url }: CallFrame): string {
   if (functionName === '(garbage collector)') return 'garbage collector';
+  if (writes.has(functionName)) return 'system calls: write';
   if (url === '' || functionName === '(program)') return 'engine';
   if (url.startsWith('node:')) return 'node';
   const inPackage = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url);

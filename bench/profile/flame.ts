@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { formatNumber } from '../report/format.ts';
 import { escapeXml, round, svgDocument, text, textWidth } from '../report/svg.ts';
 import type { Frame } from './cpuprofile.ts';
@@ -12,7 +13,7 @@ const leastWidth = 1.2;
 const kinds = [
   { name: 'Synap', colour: 'var(--c0)', is: (owner: string) => owner.startsWith('src/') || owner === 'the handlers' },
   { name: 'node', colour: 'var(--c2)', is: (owner: string) => owner === 'node' },
-  { name: 'engine', colour: 'var(--c6)', is: (owner: string) => owner === 'engine' || owner === '' },
+  { name: 'engine', colour: 'var(--c6)', is: (owner: string) => /^(engine|system calls.*|)$/.test(owner) },
   { name: 'garbage collector', colour: 'var(--c5)', is: (owner: string) => owner === 'garbage collector' },
   { name: 'packages', colour: 'var(--c4)', is: () => true },
 ] as const;
@@ -65,7 +66,8 @@ function drawFrame({ frame, depth, x, width: room }: Placed, totalUs: number): s
   const title = `<title>${escapeXml(`${frame.name} ${frame.place}: ${share}`)}</title>`;
   const rect = `<rect class="frame" x="${round(x)}" y="${y}" width="${round(room)}" height="${rowHeight}" style="fill:${kind?.colour ?? 'var(--c6)'}"/>`;
   const fits = Math.floor((room - 6) / textWidth('m'));
-  const name = frame.name.length <= fits ? frame.name : `${frame.name.slice(0, Math.max(0, fits - 1))}…`;
+  const whole = frame.name === '(anonymous)' && frame.place !== '' ? path.basename(frame.place) : frame.name;
+  const name = whole.length <= fits ? whole : `${whole.slice(0, Math.max(0, fits - 1))}…`;
   const label = fits < 3 ? '' : text(x + 3, y + 12.5, name, { class: 'in' });
   return `<g>${title}${rect}${label}</g>`;
 }

@@ -17,6 +17,8 @@ export interface Machine {
   readonly disk: string;
   /** What one commit waits for at least: 8 KB written and synced, the median of many. */
   readonly fsyncUs: number;
+  /** Those that whoever doubts a figure asks for. */
+  readonly postgresSettings: string;
 }
 
 const run = promisify(execFile);
@@ -29,6 +31,9 @@ export async function describeMachine(directory: string): Promise<Machine> {
     kernel: `${type()} ${release()}`,
     disk: await describeDisk(directory),
     fsyncUs: await measureFsync(directory),
+    postgresSettings: Object.entries(postgresSettings)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(', '),
   };
 }
 
@@ -74,12 +79,6 @@ export async function describeVersions(place: Place): Promise<Record<string, str
     ...Object.fromEntries(installed),
   };
 }
-
-/** Settings that whoever doubts a figure asks for. */
-export const describeSettings = (): string =>
-  Object.entries(postgresSettings)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(', ');
 
 async function versionOf(name: string): Promise<string> {
   const text = await readFile(path.join(root, 'node_modules', name, 'package.json'), 'utf8');

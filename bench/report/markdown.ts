@@ -1,7 +1,6 @@
 import type { Figure } from '../measure.ts';
 import { formatDuration, formatNumber, formatTable, formatWithUnit } from './format.ts';
 import { judge, ratioOf, type Verdict } from './judge.ts';
-import { describeSettings } from './machine.ts';
 import type { MeasureResult, Report } from './report.ts';
 
 const titles = {
@@ -108,7 +107,7 @@ function writeCircumstances(report: Report): string {
     ['memory', `${machine.memoryGb} GB`],
     ['kernel', machine.kernel],
     ['disk', `${machine.disk}; 8 KB written and synced in ${machine.fsyncUs} µs (median)`],
-    ['Postgres', `${versions['postgres'] ?? ''}: ${describeSettings()}`],
+    ['Postgres', `${versions['postgres'] ?? ''}: ${machine.postgresSettings}`],
     ...Object.entries(versions)
       .filter(([name]) => name !== 'postgres')
       .map(([name, version]) => [name, version]),
