@@ -47,6 +47,11 @@ test('a document has between its marks what the report says, and keeps it where 
   expect(fillMarked(filled, { full: report, soak: undefined })).toBe(filled);
 });
 
+test('some figures can be asked for by their ids', () => {
+  const text = '<!-- bench: figures full profile/x,not/there -->\n<!-- /bench -->';
+  expect(fillMarked(text, { full: report, soak: undefined })).toContain('| x       | 1,234/s |');
+});
+
 test('a table of a measure can be asked for', () => {
   const text = '<!-- bench: tables full/profile -->\n<!-- /bench -->';
   expect(fillMarked(text, { full: report, soak: undefined })).toContain('| a    | 1        |');

@@ -3,12 +3,12 @@ import path from 'node:path';
 import { root } from '../built.ts';
 import { limits } from '../limits.ts';
 import { formatTable } from './format.ts';
-import { writeAims } from './markdown.ts';
+import { writeAims, writeFigures } from './markdown.ts';
 import type { Report } from './report.ts';
 import { readReport } from './write.ts';
 
 /** `<!-- bench: aims -->` … `<!-- /bench -->`: what stands between comes from the committed reports. */
-const marked = /<!-- bench: ([\w ./-]+) -->[\s\S]*?<!-- \/bench -->/g;
+const marked = /<!-- bench: ([\w ./,-]+) -->[\s\S]*?<!-- \/bench -->/g;
 const documents = ['README.md', 'docs/performance.md'];
 
 /** No figure enters a document except from a report. */
@@ -38,15 +38,17 @@ export function fillMarked(content: string, reports: Reports): string {
   });
 }
 
-/** `aims full`, `aims soak`, `tables full/profile`, `made full`. */
+/** `aims full`, `aims soak`, `figures full jobs/dbos,jobs/pg-boss`, `tables full/profile`, `made full`. */
 function fill(wish: string, reports: Reports): string | undefined {
-  const [what = '', where = ''] = wish.split(' ');
+  const [what = '', where = '', ids = ''] = wish.split(' ');
   const [kind, measure] = where.split('/');
   const report = kind === 'soak' ? reports.soak : reports.full;
   if (report === undefined) return undefined;
   switch (what) {
     case 'aims':
       return writeAims(report, limits);
+    case 'figures':
+      return writeFigures(report, limits, ids.split(','));
     case 'made': {
       const { machine, versions, commit, at } = report;
       return `${at.slice(0, 10)} at ${commit}: ${machine.processor}, ${machine.cores} cores, ${machine.memoryGb} GB; Node ${versions['node'] ?? ''}, PostgreSQL ${versions['postgres'] ?? ''} with fsync (8 KB in ${machine.fsyncUs} µs), Redis ${versions['redis'] ?? ''}.`;

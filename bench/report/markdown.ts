@@ -31,10 +31,21 @@ export function writeMarkdown(report: Report, limits: Limits): string {
   ].join('\n\n');
 }
 
-export function writeAims({ measures }: Report, limits: Limits): string {
-  const head = ['measure', 'Synap', 'peer', 'ratio', 'aim', ''];
+const aimsHead = ['measure', 'Synap', 'peer', 'ratio', 'aim', ''];
+
+/** Some of the figures, by their ids. */
+export function writeFigures({ measures }: Report, limits: Limits, ids: readonly string[]): string {
+  const figures = measures.flatMap(({ report }) => report?.figures ?? []);
+  const chosen = ids.flatMap((id) => figures.filter((figure) => figure.id === id));
   return formatTable(
-    head,
+    aimsHead,
+    chosen.map((figure) => aimRow(figure, limits)),
+  );
+}
+
+export function writeAims({ measures }: Report, limits: Limits): string {
+  return formatTable(
+    aimsHead,
     measures.flatMap((result) =>
       result.report === undefined
         ? [[result.title, '', '', '', '', `✗ failed: ${firstLine(result.error)}`]]

@@ -34,5 +34,9 @@ export async function readJson(file: string): Promise<unknown> {
 
 export async function writeJson(file: string, content: unknown): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, `${JSON.stringify(content, undefined, 1)}\n`);
+  await writeFile(file, `${onOneLine(JSON.stringify(content, undefined, 1))}\n`);
 }
+
+/** Samples are thousands of numbers. */
+const onOneLine = (json: string): string =>
+  json.replaceAll(/\[\n\s*(-?\d[^[\]{}"]*?)\n\s*\]/g, (_, numbers: string) => `[${numbers.replaceAll(/\s+/g, '')}]`);
