@@ -34,10 +34,10 @@ function countStatements(): void {
     const beganAt = performance.now();
     const name = nameOf(parameters[0]);
     const settle = (): void => {
-      const counted = statements.get(name) ?? { calls: 0, ms: 0 };
-      counted.calls += 1;
-      counted.ms += performance.now() - beganAt;
-      statements.set(name, counted);
+      const soFar = statements.get(name) ?? { calls: 0, ms: 0 };
+      soFar.calls += 1;
+      soFar.ms += performance.now() - beganAt;
+      statements.set(name, soFar);
     };
     const last = parameters.at(-1);
     if (typeof last === 'function') {
