@@ -122,7 +122,7 @@ async function runOne(
   const beganAt = performance.now();
   const mine = await ownChildren();
   try {
-    const report = await measure.run(bench);
+    const report = await unlessBroken(measure.run(bench));
     const verdicts = report.figures.map((figure) => judge(figure, limits));
     const missed = report.figures.filter((_, index) => verdicts[index] === 'missed').map(({ id }) => id);
     progress.end(
@@ -135,6 +135,17 @@ async function runOne(
     progress.end('✗', `failed: ${error}`);
     for (const stray of await endStrays(mine)) progress.print(`      ended what it left: ${stray}`);
     return { durationMs: performance.now() - beganAt, error };
+  }
+}
+
+/** What is thrown where nobody awaits it (a connection that was cut) fails the measure that runs, and not the run. */
+async function unlessBroken<T>(running: Promise<T>): Promise<T> {
+  const { promise: broken, reject } = Promise.withResolvers<never>();
+  process.on('uncaughtException', reject);
+  try {
+    return await Promise.race([running, broken]);
+  } finally {
+    process.off('uncaughtException', reject);
   }
 }
 
@@ -175,6 +186,8 @@ function endOnSignals(place: Place, progress: Progress): void {
       if (isEnding) return;
       isEnding = true;
       progress.stop();
+      // What still runs loses its connections under its feet.
+      process.on('uncaughtException', () => undefined);
       setTimeout(() => process.exit(130), 15_000).unref();
       void place.close().finally(() => process.exit(130));
     });
