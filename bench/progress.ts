@@ -12,6 +12,7 @@ export class Progress {
   #waiting: readonly string[];
   #measure: { readonly name: string; readonly place: string; readonly beganAt: number } | undefined;
   #detail = '';
+  #isStopped = false;
   readonly #total: number;
 
   /** `usualMs`: how long each took the last time, as far as that is known. */
@@ -44,10 +45,11 @@ export class Progress {
   }
 
   print(line: string): void {
-    this.#print(line);
+    if (!this.#isStopped) this.#print(line);
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     if (isTerminal) process.stdout.write('\r\u001B[2K');
   }

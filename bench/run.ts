@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { root } from './built.ts';
-import { endStrays, ownChildren } from './strays.ts';
+import { Attempts } from './attempts.ts';
 import { limits } from './limits.ts';
-import type { Bench, Figure, Measure } from './measure.ts';
+import type { Bench, Measure } from './measure.ts';
 import { Place } from './place.ts';
 import { Progress } from './progress.ts';
 import { Random } from './random.ts';
@@ -98,6 +98,7 @@ async function runMeasures(
   progress: Progress,
   run: { readonly at: string; readonly commit: string },
 ): Promise<MeasureResult[]> {
+  const attempts = new Attempts(progress);
   const done: MeasureResult[] = [];
   for (const measure of measures) {
     progress.begin(measure.name);
@@ -108,49 +109,10 @@ async function runMeasures(
       pick: (full, quick) => (options.isQuick ? quick : full),
       log: progress.detail,
     };
-    done.push({ name: measure.name, title: measure.title, ...run, ...(await runOne(measure, bench, progress)) });
+    done.push({ name: measure.name, title: measure.title, ...run, ...(await attempts.run(measure, bench)) });
   }
   return done;
 }
-
-/** A measure that fails is a failed row; what it left running must not take part in the next one. */
-async function runOne(
-  measure: Measure,
-  bench: Bench,
-  progress: Progress,
-): Promise<Pick<MeasureResult, 'durationMs' | 'report' | 'error'>> {
-  const beganAt = performance.now();
-  const mine = await ownChildren();
-  try {
-    const report = await unlessBroken(measure.run(bench));
-    const verdicts = report.figures.map((figure) => judge(figure, limits));
-    const missed = report.figures.filter((_, index) => verdicts[index] === 'missed').map(({ id }) => id);
-    progress.end(
-      missed.length === 0 ? '✓' : '✗',
-      missed.length === 0 ? summary(report.figures) : `missed: ${missed.join(', ')}`,
-    );
-    return { durationMs: performance.now() - beganAt, report };
-  } catch (thrown) {
-    const error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    progress.end('✗', `failed: ${error}`);
-    for (const stray of await endStrays(mine)) progress.print(`      ended what it left: ${stray}`);
-    return { durationMs: performance.now() - beganAt, error };
-  }
-}
-
-/** What is thrown where nobody awaits it (a connection that was cut) fails the measure that runs, and not the run. */
-async function unlessBroken<T>(running: Promise<T>): Promise<T> {
-  const { promise: broken, reject } = Promise.withResolvers<never>();
-  process.on('uncaughtException', reject);
-  try {
-    return await Promise.race([running, broken]);
-  } finally {
-    process.off('uncaughtException', reject);
-  }
-}
-
-const summary = (figures: readonly Figure[]): string =>
-  `${figures.length} ${figures.length === 1 ? 'figure' : 'figures'}`;
 
 /** Compares with the committed baseline; it warns and decides nothing, because a busy machine is no fault of a change. */
 async function guard(report: Report, options: RunOptions, progress: Progress): Promise<void> {
@@ -186,8 +148,6 @@ function endOnSignals(place: Place, progress: Progress): void {
       if (isEnding) return;
       isEnding = true;
       progress.stop();
-      // What still runs loses its connections under its feet.
-      process.on('uncaughtException', () => undefined);
       setTimeout(() => process.exit(130), 15_000).unref();
       void place.close().finally(() => process.exit(130));
     });

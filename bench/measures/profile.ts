@@ -89,6 +89,7 @@ async function underLoad<Before, Result>(
       const before = await around.before(synap, databaseUrl);
       const events = await load.run(rate, pick(15, 4));
       await load.drain();
+      if (load.refused > 0) bench.log(`${load.refused} posts were refused: this machine does not carry ${rate}/s`);
       return { result: await around.after(before, events, synap), processes: synap.processes };
     } finally {
       await load.close();

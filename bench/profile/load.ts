@@ -6,6 +6,7 @@ import type { Synap } from '../synap.ts';
 
 const userCount = 100;
 const connections = 64;
+const drainWithinMs = 60_000;
 
 interface User {
   readonly token: string;
@@ -20,6 +21,9 @@ export class SteadyLoad {
   #heard = 0;
   #accepted = 0;
   #sent = 0;
+  /** Of posts that this machine was too slow for: they were refused, and nothing of them is counted. */
+  #refused = 0;
+  #failure: unknown;
 
   private constructor(random: Random, users: readonly User[], pool: Pool) {
     this.#random = random;
@@ -44,26 +48,31 @@ export class SteadyLoad {
   async run(rate: number, seconds: number): Promise<number> {
     const beganAt = performance.now();
     const before = this.#accepted;
-    const posts: Promise<void>[] = [];
+    const posts: Promise<unknown>[] = [];
     let at = 0;
     while (at < seconds * 1_000) {
       at += (-Math.log(1 - this.#random.next()) / rate) * 1_000;
       const wait = beganAt + at - performance.now();
       if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait));
-      posts.push(this.#post());
+      posts.push(this.#post().catch((thrown: unknown) => (this.#failure ??= thrown)));
     }
     await Promise.all(posts);
+    if (this.#failure !== undefined) throw this.#failure;
     return this.#accepted - before;
   }
 
   /** All that was accepted has been heard of: nothing was lost, and nothing is left for the next window. */
   async drain(): Promise<void> {
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + drainWithinMs;
     while (this.#heard < this.#accepted) {
       if (performance.now() > deadline)
         throw new Error(`${this.#accepted} events were accepted and ${this.#heard} notifications heard`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  get refused(): number {
+    return this.#refused;
   }
 
   async close(): Promise<void> {
@@ -82,6 +91,10 @@ export class SteadyLoad {
       body: JSON.stringify({ type: 'bench.work.requested', data: { n } }),
     });
     await body.dump();
+    if (statusCode === 503) {
+      this.#refused += 1;
+      return;
+    }
     if (statusCode !== 202) throw new Error(`Synap answered ${statusCode}`);
     this.#accepted += 1;
   }
