@@ -23,7 +23,7 @@ export class SteadyLoad {
   #sent = 0;
   /** Of posts that this machine was too slow for: they were refused, and nothing of them is counted. */
   #refused = 0;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   private constructor(random: Random, users: readonly User[], pool: Pool) {
     this.#random = random;
@@ -54,7 +54,7 @@ export class SteadyLoad {
       at += (-Math.log(1 - this.#random.next()) / rate) * 1_000;
       const wait = beganAt + at - performance.now();
       if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait));
-      posts.push(this.#post().catch((thrown: unknown) => (this.#failure ??= thrown)));
+      posts.push(this.#post().catch((thrown: unknown) => (this.#failure ??= toError(thrown))));
     }
     await Promise.all(posts);
     if (this.#failure !== undefined) throw this.#failure;
@@ -99,3 +99,5 @@ export class SteadyLoad {
     this.#accepted += 1;
   }
 }
+
+const toError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
