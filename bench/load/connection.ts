@@ -48,7 +48,10 @@ export class KeptConnection {
       this.#waiting?.reject(new Error('an answer without its length'));
       return;
     }
-    const bytes = Number.parseInt(whole.toString('latin1', length + lengthName.length, length + lengthName.length + 12), 10);
+    const bytes = Number.parseInt(
+      whole.toString('latin1', length + lengthName.length, length + lengthName.length + 12),
+      10,
+    );
     if (whole.length < head + endOfHead.length + bytes) return;
     this.#parts = [];
     this.#waiting?.resolve(Number(whole.toString('latin1', 9, 12)));
