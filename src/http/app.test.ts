@@ -138,6 +138,15 @@ describe('bodies', () => {
   const post = (body: string | Buffer, type: string | undefined, path = '/v1/events') =>
     api.call(path, { user: 'ada', method: 'POST', body, headers: type === undefined ? {} : { 'Content-Type': type } });
 
+  test.each([
+    ['in one short body', ''],
+    ['in a long one', ' '.repeat(5_000)],
+  ])('a byte order mark before JSON is no fault of it, %s', async (_how, space) => {
+    const body = `\uFEFF${JSON.stringify(note())}${space}`;
+    const headers = { 'Content-Type': 'application/json' };
+    expect((await api.call('/v1/events', { user: 'mark', method: 'POST', body, headers })).status).toBe(202);
+  });
+
   test('what is not JSON is 400 malformed_json', async () => {
     const response = await post('{"type": ', 'application/json');
     expect(response.status).toBe(400);

@@ -9,12 +9,13 @@ import { authenticateService, authenticateUser } from './middleware/authenticate
 import { callContext } from './middleware/call-context.js';
 import { cors } from './middleware/cors.js';
 import { errorHandler, notFound } from './middleware/error-handler.js';
+import { inOrder } from './middleware/in-order.js';
 import { jsonBody } from './middleware/json-body.js';
 import { rateLimit } from './middleware/rate-limit.js';
 import { requestLog } from './middleware/request-log.js';
 import { requestMetrics } from './middleware/request-metrics.js';
 import { securityHeaders } from './middleware/security-headers.js';
-import { probes } from './probes.js';
+import { probePath, probes } from './probes.js';
 import { StoredServiceKeys } from './service-keys.js';
 
 /** The public HTTP API, with the page and what others mount on it. Top to bottom is the way of a call. */
@@ -42,13 +43,15 @@ export function createBase(deps: ProbeDeps): Express {
   app.set('query parser', 'simple');
   app.set('trust proxy', deps.config.http.trustProxy);
   app.use(
-    callContext,
-    requestLog(deps.logger),
-    requestMetrics(deps.metrics),
-    securityHeaders(deps.config),
-    leaveWhenDraining(deps),
+    inOrder([
+      callContext,
+      requestLog(deps.logger),
+      requestMetrics(deps.metrics),
+      securityHeaders(deps.config),
+      leaveWhenDraining(deps),
+      onProbes(probes(deps)),
+    ]),
   );
-  app.use(probes(deps));
   return app;
 }
 
@@ -73,6 +76,11 @@ export function guardsOf(
     service: (scope) => authenticateService(serviceKeys, scope),
     json: jsonBody(config.http.bodyLimitBytes),
   };
+}
+
+/** Most calls are none: their way should not lead through the routes of these. */
+function onProbes(handle: RequestHandler): RequestHandler {
+  return (req, res, next) => (probePath.test(req.path) ? handle(req, res, next) : next());
 }
 
 /** A connection that is kept alive would hold the old process up: its client is told to open another. */

@@ -23,6 +23,8 @@ export interface Call {
   isQuiet?: boolean;
   /** Lasts as long as its client likes: its duration says nothing, and its end is no failure. */
   isStream?: boolean;
+  /** Its client's address, once somebody has asked for it; behind proxies it is looked for. */
+  address?: string | undefined;
   /** The label of the metrics where no route of Express says it. */
   area?: string;
 }
@@ -34,6 +36,11 @@ declare global {
       call: Call;
     }
   }
+}
+
+export function addressOfCall(req: Request): string | undefined {
+  req.call.address ??= req.ip;
+  return req.call.address;
 }
 
 /** The owner of everything that this call may touch. */

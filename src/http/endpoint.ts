@@ -1,5 +1,6 @@
 import { Router, type Request, type RequestHandler, type Response } from 'express';
 import { SynapError } from '../platform/errors.js';
+import { inOrder } from './middleware/in-order.js';
 
 /** One method of one path. A file in routes/ makes one. */
 export interface Endpoint {
@@ -33,7 +34,7 @@ export function mountEndpoints(endpoints: readonly Endpoint[], guards: Guards): 
   const router = Router();
   for (const [path, group] of Map.groupBy(endpoints, (endpoint) => endpoint.path)) {
     const route = router.route(path);
-    for (const endpoint of group) route[endpoint.method](...chain(endpoint, guards));
+    for (const endpoint of group) route[endpoint.method](inOrder(chain(endpoint, guards)));
     route.all(guards.rateLimit, refuseMethod(group));
   }
   return router;

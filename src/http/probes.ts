@@ -2,6 +2,9 @@ import { Router, type RequestHandler } from 'express';
 import type { Readiness } from '../platform/health.js';
 import type { ProbeDeps } from './deps.js';
 
+/** As Express matches them: in whatever case, with or without a slash behind. */
+export const probePath = /^\/(?:health|live|ready)\/?$/i;
+
 /** `/health`, `/live` and `/ready`: for orchestrators and proxies, so neither limited, logged nor signed in. */
 export function probes({
   health,

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { pinoHttp } from 'pino-http';
 import type { Logger } from '../../platform/logger.js';
+import { addressOfCall } from '../call.js';
 import { elapsedMs, routeOf, statusOf } from './measure.js';
 
 /**
@@ -45,7 +46,7 @@ function facts(req: Request, res: Response) {
     route: routeOf(req),
     status: statusOf(res),
     durationMs: Math.round(elapsedMs(req) * 10) / 10,
-    ip: req.ip,
+    ip: addressOfCall(req),
   };
 }
 

@@ -1,5 +1,8 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
+import { toError } from '../../platform/errors.js';
 
 /** The page needs nothing from elsewhere; `'self'` covers the socket too (CSP 3: ws and wss of the same host). */
 const contentSecurityPolicy = {
@@ -18,7 +21,10 @@ const contentSecurityPolicy = {
   },
 };
 
-/** The headers of every answer. HSTS only in production: on localhost it would lock other projects into https. */
+/**
+ * The headers of every answer. HSTS only in production: on localhost it would lock other projects into https. They are the same
+ * for all, so helmet is asked once and not for each.
+ */
 export function securityHeaders({ isProduction }: { readonly isProduction: boolean }): RequestHandler {
   const apply = helmet({
     contentSecurityPolicy,
@@ -26,8 +32,15 @@ export function securityHeaders({ isProduction }: { readonly isProduction: boole
     referrerPolicy: { policy: 'strict-origin-when-cross-origin' },
     strictTransportSecurity: isProduction ? { maxAge: 31_536_000, includeSubDomains: true } : false,
   });
-  return (req, res, next) => {
-    res.setHeader('Permissions-Policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()');
-    apply(req, res, next);
+  const req = new IncomingMessage(new Socket());
+  const sample = new ServerResponse(req);
+  sample.setHeader('Permissions-Policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()');
+  apply(req, sample, (thrown) => {
+    if (thrown !== undefined) throw toError(thrown);
+  });
+  const headers = Object.entries(sample.getHeaders()).map(([name, value]) => [name, String(value)] as const);
+  return (_req, res, next) => {
+    for (const [name, value] of headers) res.setHeader(name, value);
+    next();
   };
 }

@@ -5,6 +5,7 @@ import { ownerOf } from '../call.js';
 import type { Endpoint } from '../endpoint.js';
 import { idempotencyOf, parseInput } from '../input.js';
 import { toProblem } from '../problem.js';
+import { sendJson } from '../send-json.js';
 
 const batchSchema = z.strictObject({ events: z.array(z.unknown()).min(1).max(1_000) });
 
@@ -18,7 +19,7 @@ export function postEventsBatch(acceptor: Acceptor): Endpoint {
     async handle(req, res) {
       const { events } = parseInput(batchSchema, req.body);
       const answers = await acceptor.acceptAll(ownerOf(req), events, idempotencyOf(req));
-      res.status(200).json({ items: answers.map(toItem) });
+      sendJson(res, 200, { items: answers.map(toItem) });
     },
   };
 }
