@@ -17,3 +17,9 @@ export const currentContext = (): Context | undefined => storage.getStore();
 export function withContext<T>(context: Context, fn: () => T): T {
   return storage.run({ ...storage.getStore(), ...context }, fn);
 }
+
+/** `fn` as it would run here, whoever calls it later. */
+export function inThisContext<Args extends unknown[]>(fn: (...args: Args) => void): (...args: Args) => void {
+  const context = storage.getStore();
+  return context === undefined ? fn : (...args) => storage.run(context, fn, ...args);
+}

@@ -13,7 +13,8 @@ const preflightSeconds = '600';
 export function cors(allowedOrigins: readonly string[]): RequestHandler {
   const allowed = new Set(allowedOrigins);
   return (req, res, next) => {
-    res.vary('Origin');
+    // The first to say anything of it: nothing needs to be merged.
+    res.setHeader('Vary', 'Origin');
     const { origin } = req.headers;
     const isAllowed = origin !== undefined && allowed.has(origin);
     if (isAllowed) {

@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import express, { type NextFunction, type Request, type RequestHandler } from 'express';
+import { inThisContext } from '../../platform/context.js';
 import { SynapError, toError } from '../../platform/errors.js';
 import { inOrder } from './in-order.js';
 
@@ -30,28 +30,28 @@ function isPlain({ headers }: Request): boolean {
 }
 
 /** The general parser takes several times as long for such a body as JSON.parse. */
-function readPlain(req: Request, next: NextFunction): void {
+function readPlain(req: Request, done: NextFunction): void {
   // Events of a stream come in the context of its connection.
-  const inContext = AsyncLocalStorage.snapshot();
+  const next = inThisContext((thrown?: unknown) => done(thrown));
   const parts: Buffer[] = [];
   let isOver = false;
-  const end = (thrown?: unknown): void => {
-    if (isOver) return;
-    isOver = true;
-    inContext(() => next(thrown));
-  };
   req.on('data', (part: Buffer) => parts.push(part));
   req.once('end', () => {
+    isOver = true;
     const [first = Buffer.of()] = parts;
     try {
       req.body = JSON.parse(withoutMark((parts.length === 1 ? first : Buffer.concat(parts)).toString())) as unknown;
     } catch (thrown) {
       const { message } = toError(thrown);
-      return end(new SynapError('malformed_json', message, { publicMessage: message, cause: thrown }));
+      return next(new SynapError('malformed_json', message, { publicMessage: message, cause: thrown }));
     }
-    end();
+    next();
   });
-  const leave = (): void => end(new SynapError('validation_failed', 'the client left before the end of its body'));
+  const leave = (): void => {
+    if (isOver) return;
+    isOver = true;
+    next(new SynapError('validation_failed', 'the client left before the end of its body'));
+  };
   req.once('error', leave);
   req.once('close', leave);
 }
