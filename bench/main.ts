@@ -1,15 +1,17 @@
 import { parseArgs } from 'node:util';
 import type { Measure } from './measure.ts';
-import { profile } from './measures/profile.ts';
-import { runBench } from './run.ts';
-// In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, profile];
-/** Millions of rows, ten minutes of steady load: `--soak`. */
-const soakMeasures: readonly Measure[] = [];
 import { acceptsBatch } from './measures/accepts-batch.ts';
 import { acceptsSingle } from './measures/accepts-single.ts';
-import { Place } from './place.ts';
-import { Random } from './random.ts';
+import { endToEnd } from './measures/end-to-end.ts';
+import { profile } from './measures/profile.ts';
+import { singleNode } from './measures/single-node.ts';
+import { runBench } from './run.ts';
+
+// In the order in which they run and stand in the report.
+const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, endToEnd, singleNode, profile];
+
+/** Millions of rows, ten minutes of steady load: `--soak`. */
+const soakMeasures: readonly Measure[] = [];
 
 const { values } = parseArgs({
   options: {
