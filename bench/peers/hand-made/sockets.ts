@@ -22,7 +22,10 @@ answering(async ({ redisUrl, jwtSecret }: StartQuestion) => {
       return new Error('unauthenticated');
     }
   };
-  io.use(async (socket, next) => next(await admit(socket)));
+  io.use((socket, next) => {
+    const answer = async (): Promise<void> => next(await admit(socket));
+    void answer();
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
