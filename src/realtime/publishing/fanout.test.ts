@@ -96,6 +96,18 @@ describe.each(['redis', 'local'] as const)('%s fan-out', (mode) => {
     expect(await seqsHeard(5)).toEqual([1, 2, 3, 4, 5]);
   });
 
+  test('of many rooms at once each has its own answer, and a gap stops none but its own', async () => {
+    const rooms = Array.from({ length: 70 }, (_, nth) => ({ ...batch([1]), room: roomKey(userRoom(`bob-${nth}`)) }));
+    const all = rooms.map((one, nth) => ({
+      ...one,
+      entries: (nth % 2 === 0 ? [1, 2] : [1, 3]).map((seq) => ({ ...entry(seq), room: one.room })),
+    }));
+    const expected = all.map((_, nth) =>
+      nth % 2 === 0 ? { outcome: 'published', top: 2, fresh: 2 } : { outcome: 'gap', top: 1, fresh: 1 },
+    );
+    expect(await publish(...all)).toEqual(expected);
+  });
+
   test('a cold room starts at 1 or at what Postgres knows to be published, nowhere else', async () => {
     expect(await publish(batch([7]))).toEqual([{ outcome: 'gap', top: undefined, fresh: 0 }]);
     expect(await publish(batch([7, 8], 6))).toEqual([{ outcome: 'published', top: 8, fresh: 2 }]);

@@ -34,11 +34,11 @@ export class AdapterFrames {
       this.#packed.set(notification, packed);
     }
     const payload = mergeMaps(packed, pack({ room: wireName(parseRoomKey(room)), seq, epoch }));
-    return Buffer.concat([frameStart('notification'), payload, options(room, false)]);
+    return Buffer.concat([starts.notification, payload, options(room, false)]);
   }
 
   ephemeral(room: string, frame: Ephemeral): Buffer {
-    return Buffer.concat([frameStart(frame.event), pack(frame.payload), options(room, isVolatile(frame))]);
+    return Buffer.concat([starts[frame.event], pack(frame.payload), options(room, isVolatile(frame))]);
   }
 
   /** The room of a channel; undefined for the one of all rooms. */
@@ -101,6 +101,12 @@ function frameStart(name: string): Buffer {
   const packet = [pack('nsp'), pack('/'), pack('type'), pack(event), pack('data'), fixArray(2), pack(name)];
   return Buffer.concat([fixArray(3), pack(publisherUid), fixMap(3), ...packet]);
 }
+
+const starts: Readonly<Record<Heard['event'], Buffer>> = {
+  notification: frameStart('notification'),
+  progress: frameStart('progress'),
+  delta: frameStart('delta'),
+};
 
 const options = (room: string, volatile: boolean): Buffer =>
   pack({ rooms: [room], except: [], flags: volatile ? { volatile: true } : {} });
