@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { runStatement, type Statement } from '../platform/database.js';
+import { runStatement, withoutFlush, type Statement } from '../platform/database.js';
 import { longestQueueDelayMs } from '../events/statements.js';
 import { agedPriority } from '../queues/priorities.js';
 import type { Runnable, Ticket } from '../queues/ticket.js';
@@ -87,11 +87,11 @@ const keepDelays: Statement = {
   ))`,
 };
 
-/** By generation: a row that was replaced since (a replay) stays. */
+/** By generation: a row that was replaced since (a replay) stays. One that a crash brings back is dispatched once more. */
 const remove: Statement = {
   name: 'outbox-remove',
   text: `
-  DELETE FROM outbox USING unnest($1::uuid[], $2::int[]) AS d(id, generation)
+  DELETE FROM outbox USING unnest($1::uuid[], $2::int[]) AS d(id, generation), ${withoutFlush}
   WHERE outbox."jobId" = d.id AND outbox.generation = d.generation`,
 };
 

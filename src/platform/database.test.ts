@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { createTestDatabase } from '../../test/support/database.js';
 import { eventually } from '../../test/support/signals.js';
 import { readConfig } from './config.js';
-import { createDatabase, isConnectionLoss } from './database.js';
+import { createDatabase, isConnectionLoss, withoutFlush } from './database.js';
 
 const failed = (code: string, message = 'x') => Object.assign(new Error(message), { code });
 
@@ -45,5 +45,20 @@ test('both ways to Postgres live through the end of their connections, idle or l
   const answers = () => Promise.all([pool.query('SELECT 1'), prisma.job.count()]).catch(() => undefined);
   expect(await eventually(answers, 'answers')).toHaveLength(2);
   await close();
+  await testDatabase.drop();
+});
+
+test('after a statement whose commit need not reach the disk, the next one of its connection does', async () => {
+  const testDatabase = await createTestDatabase({ migrated: false });
+  const client = await testDatabase.pool.connect();
+  await client.query('SET synchronous_commit = on');
+  await client.query('CREATE TABLE marks AS SELECT 1 AS seq');
+  const setting = `current_setting('synchronous_commit') AS setting`;
+  const text = `UPDATE marks SET seq = 2 FROM ${withoutFlush} RETURNING ${setting}`;
+  for (let times = 1; times <= 2; times++) {
+    expect((await client.query({ name: 'mark', text })).rows).toEqual([{ setting: 'off' }]);
+    expect((await client.query(`SELECT ${setting}`)).rows).toEqual([{ setting: 'on' }]);
+  }
+  client.release();
   await testDatabase.drop();
 });

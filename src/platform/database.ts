@@ -147,6 +147,13 @@ export interface Statement {
   readonly text: string;
 }
 
+/**
+ * In the FROM of a statement that is its own transaction: its commit does not wait for the disk. For what a crash of Postgres may take
+ * back because all it costs is work done again, never for what anybody was told. Commits keep their order: none that was waited for
+ * outlives it. It ends with the transaction.
+ */
+export const withoutFlush = `set_config('synchronous_commit', 'off', true)`;
+
 export async function runStatement<Row extends pg.QueryResultRow>(
   client: pg.Pool | pg.PoolClient,
   statement: Statement,

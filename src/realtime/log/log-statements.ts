@@ -1,4 +1,4 @@
-import type { Statement } from '../../platform/database.js';
+import { withoutFlush, type Statement } from '../../platform/database.js';
 import type { Json } from '../../platform/text.js';
 import type { NotificationStatus } from '../contract.js';
 import { notificationColumns, notificationCtes } from './notification-log.js';
@@ -117,6 +117,7 @@ export const statements = {
   heads: statement('heads', `SELECT key, epoch, "lastSeq" FROM rooms WHERE key = ANY($1::text[])`),
 
   // Rows are locked in the order in which numbering locks them, and those that it holds are skipped: a mark can wait, it cannot.
+  // A mark that a crash takes back costs another look.
   advance: statement(
     'advance',
     `WITH mark AS (
@@ -126,7 +127,7 @@ export const statements = {
        WHERE r."publishedSeq" < m.seq ORDER BY r.key FOR NO KEY UPDATE OF r SKIP LOCKED
      )
      UPDATE rooms r SET "publishedSeq" = m.seq
-     FROM mark m JOIN free f ON f.key = m.room WHERE r.key = m.room AND r.epoch = m.epoch`,
+     FROM mark m JOIN free f ON f.key = m.room, ${withoutFlush} WHERE r.key = m.room AND r.epoch = m.epoch`,
   ),
 
   recentTargets: statement(
