@@ -9,6 +9,7 @@ import type * as Tokens from '../src/platform/tokens.js';
 import type * as Definition from '../src/events/definition.js';
 import type * as Feature from '../src/features/feature.js';
 import type * as Program from '../src/processes/program.js';
+import type * as PostgresStore from '../src/queues/postgres-store.js';
 
 interface Built {
   'events/definition': typeof Definition;
@@ -19,6 +20,7 @@ interface Built {
   'platform/postgres-server': typeof PostgresServer;
   'platform/tokens': typeof Tokens;
   'processes/program': typeof Program;
+  'queues/postgres-store': typeof PostgresStore;
 }
 
 /** Compiled or not, a program finds the repository that it is in. */

@@ -1,3 +1,4 @@
+import { built } from '../built.ts';
 import { Echo } from '../load/echo/echo.ts';
 import type { EchoResult } from '../load/echo/questions.ts';
 import { toLatencies } from '../load/latencies.ts';
@@ -5,6 +6,8 @@ import type { Bench, Figure, Measure, ProcessUsage } from '../measure.ts';
 import { interleave, median } from '../rounds.ts';
 import { Synap } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
+
+const { migrateQueues } = await built('queues/postgres-store');
 
 const userCount = 100;
 const steadyRate = 50;
@@ -46,6 +49,7 @@ async function measure(bench: Bench, isOnPostgresAlone: boolean): Promise<Sample
   const { place } = bench;
   await place.settle();
   const databaseUrl = await place.database({ isMigrated: true });
+  await migrateQueues(databaseUrl);
   const synap = await Synap.start(place, {
     databaseUrl,
     processes: [['api', 'dispatcher', 'worker', 'realtime']],
