@@ -108,7 +108,7 @@ export class RedisFanout implements RoomFanout {
 type ScriptedRedis = Redis & { synapDelta(...args: (string | number | Buffer)[]): Promise<unknown> };
 
 /** In their order; what is more by itself stands alone. */
-function inGroups(batches: readonly RoomBatch[], atMost: number): RoomBatch[][] {
+function inGroups(batches: readonly RoomBatch[], entries: number): RoomBatch[][] {
   const groups: RoomBatch[][] = [];
   let left = 0;
   for (const batch of batches) {
@@ -117,7 +117,7 @@ function inGroups(batches: readonly RoomBatch[], atMost: number): RoomBatch[][] 
     if (last !== undefined && left >= 0) last.push(batch);
     else {
       groups.push([batch]);
-      left = atMost - batch.entries.length;
+      left = entries - batch.entries.length;
     }
   }
   return groups;
