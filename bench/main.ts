@@ -3,12 +3,13 @@ import type { Measure } from './measure.ts';
 import { acceptsBatch } from './measures/accepts-batch.ts';
 import { acceptsSingle } from './measures/accepts-single.ts';
 import { endToEnd } from './measures/end-to-end.ts';
+import { jobs } from './measures/jobs/jobs.ts';
 import { profile } from './measures/profile.ts';
 import { singleNode } from './measures/single-node.ts';
 import { runBench } from './run.ts';
 
 // In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, endToEnd, singleNode, profile];
+const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, profile];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
 const soakMeasures: readonly Measure[] = [];

@@ -93,6 +93,11 @@ export class Place {
   /** Both as after a fresh start: what one contender left to be written must not be paid for by the next. */
   async settle(): Promise<void> {
     await this.redis.client.flushall();
+    await this.checkpoint();
+  }
+
+  /** What was written so far is not paid for by what is measured next. */
+  async checkpoint(): Promise<void> {
     await this.#admin.query('CHECKPOINT');
   }
 

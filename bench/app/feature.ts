@@ -2,10 +2,9 @@ import { sql } from 'kysely';
 import { built } from '../built.ts';
 import { EchoFailed, EchoRequested, WorkCompleted, WorkFailed, WorkRequested } from './events.ts';
 
-const { defineFeature, defineHandler } = await built('features/feature');
+export { effectsTable } from './effects.ts';
 
-/** What the measured step writes; the peers' steps write the same row. */
-export const effectsTable = 'CREATE TABLE bench_effects (id TEXT PRIMARY KEY, n INTEGER NOT NULL)';
+const { defineFeature, defineHandler } = await built('features/feature');
 
 /** A job as the products have them: one transactional step, one event that it causes, one notification in both rooms. */
 const work = defineHandler({
