@@ -142,7 +142,7 @@ export class Executor<Services> {
     using _known = attempts.add({ jobId: event.id, fence, abort: abort.abort });
     const { signal, aborted } = abort;
     const job = { id: event.id, fence, userId: event.userId, requestId: event.requestId };
-    const steps = new Steps({ sql: database.sql, publisher, job, recorded, signal, aborted, clock });
+    const steps = new Steps({ database, publisher, job, recorded, signal, aborted, clock });
     using broadcast = new AttemptBroadcast({ pool: database.pool, publisher, clock, logger, event, fence, taken });
     const result = handler.run({
       event,

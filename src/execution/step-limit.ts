@@ -1,4 +1,3 @@
-import type { KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs, QueryResult } from 'kysely';
 import type { Clock } from '../platform/clock.js';
 import { SynapError } from '../platform/errors.js';
 
@@ -47,26 +46,5 @@ export class StepLimit implements Disposable {
 
   [Symbol.dispose](): void {
     this.#undo.dispose();
-  }
-}
-
-/**
- * Refuses every statement of a transaction whose step is over. Without it, a function that was left behind could put a statement
- * behind the ROLLBACK on the same connection, and it would commit by itself.
- */
-export class TransactionGate implements KyselyPlugin {
-  #isClosed = false;
-
-  close(): void {
-    this.#isClosed = true;
-  }
-
-  transformQuery({ node }: PluginTransformQueryArgs): PluginTransformQueryArgs['node'] {
-    if (this.#isClosed) throw new Error('the transaction of this step is over');
-    return node;
-  }
-
-  transformResult({ result }: PluginTransformResultArgs): Promise<QueryResult<Record<string, unknown>>> {
-    return Promise.resolve(result as QueryResult<Record<string, unknown>>);
   }
 }

@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import type { Clock } from '../platform/clock.js';
-import type { Sql } from '../platform/database.js';
+import { runStatement, type Database, type Sql, type Statement } from '../platform/database.js';
 import { SynapError } from '../platform/errors.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
 import { findUnstorable, type Json } from '../platform/text.js';
+import { CommitRefused, inTransaction } from '../platform/transaction.js';
 import {
   notificationColumns,
   notificationCtes,
@@ -16,10 +17,10 @@ import type { Publisher } from '../realtime/publishing/publisher.js';
 import type { Step, StepContext, StepOptions } from './handler.js';
 import { AttemptAborted } from './outcome.js';
 import { NonRetryableError } from './retry.js';
-import { StepLimit, TransactionGate } from './step-limit.js';
+import { StepLimit } from './step-limit.js';
 
 export interface StepsOptions {
-  readonly sql: Sql;
+  readonly database: Pick<Database, 'pool' | 'sql'>;
   readonly publisher: Publisher;
   readonly job: { readonly id: string; readonly fence: number; readonly userId: string; readonly requestId: string };
   /** What earlier attempts recorded. */
@@ -31,6 +32,22 @@ export interface StepsOptions {
 }
 
 const maxOutputBytes = 1024 * 1024;
+
+/** Behind the fence: nothing is inserted where another attempt has the job, or an earlier one has recorded this step. */
+const recordCtes = `
+  WITH held AS (
+    SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR NO KEY UPDATE
+  ),
+  recorded AS (
+    INSERT INTO steps ("jobId", name, output, fence) SELECT $1, $3, $4::jsonb, $2 FROM held
+    ON CONFLICT DO NOTHING RETURNING name
+  )`;
+const record: Statement = { name: 'steps-record', text: `${recordCtes} SELECT name FROM recorded` };
+/** In a transaction a record that is refused must fail, or the COMMIT that travels with it would leave the effect alone. */
+const recordOrFail: Statement = {
+  name: 'steps-record-or-fail',
+  text: `${recordCtes} SELECT 1 / count(*)::int AS recorded FROM recorded`,
+};
 
 /**
  * The steps of one attempt. Every record is written behind the fence: the statement that inserts it locks the job's row and
@@ -71,9 +88,10 @@ export class Steps {
     reachFaultPoint('step.starting');
     const output = await this.#act(name, fn, timeoutMs);
     reachFaultPoint('step.acted');
-    const recorded = (await this.#insert(this.#options.sql, name, output)) ? output : await this.#explainRefusal(name);
+    const rows = await runStatement(this.#options.database.pool, record, this.#toRecord(name, output));
+    const held = rows.length > 0 ? output : await this.#explainRefusal(name);
     reachFaultPoint('step.recorded');
-    return (recorded ?? undefined) as T;
+    return (held ?? undefined) as T;
   }
 
   async #act(
@@ -99,20 +117,22 @@ export class Steps {
     const known = this.#begin(name);
     if (known !== undefined) return known.output as T;
     using limit = this.#limit(name, timeoutMs);
-    const executed = this.#options.sql.transaction().execute(async (tx) => {
-      limit.signal.throwIfAborted();
-      if (timeoutMs !== undefined)
-        await sql`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`.execute(tx);
-      const output = toOutput(name, await withinGate(tx, limit, fn));
-      if (!(await this.#insert(tx, name, output))) throw new RecordRefused();
-      return (output ?? undefined) as T;
-    });
+    const executed = inTransaction(
+      this.#options.database.pool,
+      async (tx) => {
+        limit.signal.throwIfAborted();
+        if (timeoutMs !== undefined)
+          await sql`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`.execute(tx);
+        return toOutput(name, await Promise.race([fn(tx, { signal: limit.signal }), limit.over]));
+      },
+      (output) => ({ statement: recordOrFail, values: this.#toRecord(name, output) }),
+    );
     try {
       const committed = await Promise.race([executed, limit.over]);
       reachFaultPoint('step.committed');
-      return committed;
+      return (committed ?? undefined) as T;
     } catch (thrown) {
-      if (thrown instanceof RecordRefused) return (await this.#explainRefusal(name)) as T;
+      if (thrown instanceof CommitRefused) return (await this.#explainRefusal(name)) as T;
       throw thrown;
     }
   }
@@ -150,16 +170,9 @@ export class Steps {
     return recorded.has(name) ? { output: recorded.get(name) ?? undefined } : undefined;
   }
 
-  async #insert(client: Sql, name: string, output: Json): Promise<boolean> {
+  #toRecord(name: string, output: Json): unknown[] {
     const { id, fence } = this.#options.job;
-    const result = await sql<{ name: string }>`
-      WITH held AS (
-        SELECT FROM jobs WHERE id = ${id} AND fence = ${fence} AND state = 'running' FOR NO KEY UPDATE
-      )
-      INSERT INTO steps ("jobId", name, output, fence)
-      SELECT ${id}, ${name}, ${output === null ? null : JSON.stringify(output)}::jsonb, ${fence} FROM held
-      ON CONFLICT DO NOTHING RETURNING name`.execute(client);
-    return result.rows.length > 0;
+    return [id, fence, name, output === null ? null : JSON.stringify(output)];
   }
 
   /** Record and notification in one statement; no rows where the fence is lost or the step was recorded meanwhile. */
@@ -177,7 +190,7 @@ export class Steps {
         SELECT n.* FROM json_to_recordset(${JSON.stringify([{ ...row, ord: 1 }])}::json) AS n(ord bigint, ${sql.raw(notificationColumns)}), recorded
       ),
       ${sql.raw(notificationCtes('drafted'))}
-      SELECT * FROM entered`.execute(this.#options.sql);
+      SELECT * FROM entered`.execute(this.#options.database.sql);
     return result.rows;
   }
 
@@ -189,28 +202,14 @@ export class Steps {
     const { id, fence } = this.#options.job;
     const result = await sql<{ output: Json; holds: boolean; state: string }>`
       SELECT s.output, j.state, j.fence = ${fence} AND j.state = 'running' AS holds FROM jobs j
-      LEFT JOIN steps s ON s."jobId" = j.id AND s.name = ${name} WHERE j.id = ${id}`.execute(this.#options.sql);
+      LEFT JOIN steps s ON s."jobId" = j.id AND s.name = ${name} WHERE j.id = ${id}`.execute(
+      this.#options.database.sql,
+    );
     const [row] = result.rows;
     if (row?.state === 'cancelled') throw new AttemptAborted('cancelled', `job ${id} was cancelled`);
     if (row?.holds !== true)
       throw new SynapError('fence_lost', `step "${name}": another attempt has taken over job ${id}`);
     return row.output ?? undefined;
-  }
-}
-
-class RecordRefused extends Error {}
-
-/** What `fn` begins in its transaction ends with it, also where it was left behind. */
-async function withinGate<T>(
-  tx: Sql,
-  { signal, over }: StepLimit,
-  fn: (tx: Sql, step: { readonly signal: AbortSignal }) => Promise<T>,
-): Promise<T> {
-  const gate = new TransactionGate();
-  try {
-    return await Promise.race([fn(tx.withPlugin(gate), { signal }), over]);
-  } finally {
-    gate.close();
   }
 }
 

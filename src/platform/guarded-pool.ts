@@ -3,6 +3,7 @@ import type { Circuit } from './circuit.js';
 import type { Clock } from './clock.js';
 import { isConnectionLoss, isReadTimeout, noteDatabaseLoss } from './connection-loss.js';
 import type { Logger } from './logger.js';
+import { PipelinedQuery } from './pipelined-query.js';
 
 type Connected = (
   error: Error | undefined,
@@ -52,7 +53,7 @@ export class GuardedPool extends pg.Pool {
       const entry = this.#lent.get(client);
       if (entry !== undefined) this.#since.delete(entry);
       this.#lent.delete(client);
-      if (isConnectionLoss(error)) this.#onLoss(error);
+      if (error instanceof Error && isConnectionLoss(error)) this.#onLoss(error);
     });
   }
 
@@ -152,7 +153,8 @@ function drop(client: pg.PoolClient): void {
 export function endWhenLost(client: pg.PoolClient, onLoss: (thrown: unknown) => void = () => undefined): void {
   const query = client.query.bind(client) as (...args: unknown[]) => unknown;
   const guarded = (...args: unknown[]): unknown => {
-    const running = query(...args);
+    const sent = query(...args);
+    const running = sent instanceof PipelinedQuery ? sent.answer : sent;
     if (!(running instanceof Promise)) return running;
     return running.catch((thrown: unknown) => {
       if (isConnectionLoss(thrown)) {

@@ -83,7 +83,7 @@ test('a step of an attempt that nobody has told is refused by its transaction, a
   const job = { id, fence: 1, userId: 'ada', requestId: 'req-1' };
   const { database, publisher } = core;
   const step = new Steps({
-    sql: database.sql,
+    database,
     publisher,
     job,
     recorded: new Map(),

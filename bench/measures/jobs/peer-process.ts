@@ -17,12 +17,7 @@ const preparesWithinMs = 120_000;
 const drainsWithinMs = 120_000;
 
 /** One round of a peer: a fresh database, its backlog stored, then worked off by its one process. */
-export async function drainPeer(
-  place: Place,
-  name: string,
-  count: number,
-  isOnRedis: boolean,
-): Promise<Drained> {
+export async function drainPeer(place: Place, name: string, count: number, isOnRedis: boolean): Promise<Drained> {
   const databaseUrl = await place.database({ isMigrated: false });
   const program = await compiled(path.join(root, `bench/peers/${name}.ts`));
   const child = await startChild(
