@@ -8,7 +8,8 @@ export interface Backlog {
   readonly users: number;
 }
 
-const perBatch = 100;
+/** Small, so that a backlog of some thousands has many users: jobs of one user wait for each other at its room. */
+const perBatch = 20;
 const atATime = 4;
 
 /** Accepts a backlog as clients would, by the batch route. @returns how many events it has. */

