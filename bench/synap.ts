@@ -21,6 +21,8 @@ export interface SynapOptions {
   /** Without Redis, all roles in the one process. */
   readonly isOnPostgresAlone?: boolean;
   readonly env?: Readonly<Record<string, string>>;
+  /** A program with other handlers than `app/main.ts`. */
+  readonly program?: string;
   /** Flags of Node on top of production's: `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
 }
@@ -112,7 +114,12 @@ async function startProcess(
   const log = openSync(logFile, 'a');
   const child = await startChild(
     process.execPath,
-    ['--enable-source-maps', `--max-old-space-size=${heapMb}`, ...(options.nodeFlags ?? []), await compiled(program)],
+    [
+      '--enable-source-maps',
+      `--max-old-space-size=${heapMb}`,
+      ...(options.nodeFlags ?? []),
+      await compiled(options.program ?? program),
+    ],
     { env: environment(place, options, { roles, port, metricsPort, directory }), stdio: ['ignore', log, log] },
   );
   closeSync(log);

@@ -6,7 +6,7 @@ import type { Leadership } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import { Periodic } from '../platform/periodic.js';
 import type { QueueBackend } from '../queues/backend.js';
-import { agedPriority, priorities } from '../queues/priorities.js';
+import { agedNumber, agedPriority, priorities } from '../queues/priorities.js';
 import { findTicket } from '../queues/ticket.js';
 
 export interface AgingOptions {
@@ -21,6 +21,10 @@ export interface AgingOptions {
 const everyMs = 5_000;
 /** Of each queue and priority in a round; they leave the front of their priority, so the next round sees the next ones. */
 const perRound = 500;
+/** Aged tickets of a queue that become high in a round: they run whatever high there is, and never stand before it by the thousand. */
+const highPerRound = 20;
+/** Where so many of high priority wait, the queue is slow or flooded, and one a round is enough. */
+const manyHigh = 100;
 
 const readWaits: Statement = {
   name: 'jobs-waits',
@@ -28,7 +32,8 @@ const readWaits: Statement = {
 };
 
 /**
- * What waits in a queue behind more urgent jobs gets more urgent with its age, as it would in the outbox. It begins with what the
+ * What waits in a queue behind more urgent jobs gets more urgent with its age, as it would in the outbox; and of what is aged
+ * and still overtaken, a few at a time go among the high ones, so that nothing starves. It begins with what the
  * queue has (bounded by its window) and asks Postgres for the age of those alone: the other way round it would have to find them
  * among all unfinished jobs.
  */
@@ -65,11 +70,15 @@ export class Aging {
 
   async runOnce(): Promise<void> {
     const { backend, queues } = this.#options;
+    const occupancy = await backend.occupancy(queues);
     for (const queue of queues) {
       for (const priority of [priorities.low, priorities.normal]) {
         const ids = await backend.overtaken(queue, priority, perRound);
         if (ids.length > 0) await this.#raise(queue, priority, ids);
       }
+      const isCrowded = (occupancy.get(queue)?.high ?? 0) > manyHigh;
+      for (const id of await backend.overtaken(queue, agedNumber, isCrowded ? 1 : highPerRound))
+        await backend.changePriority(queue, id, priorities.high);
     }
   }
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { runStatement, withoutFlush, type Statement } from '../platform/database.js';
 import { longestQueueDelayMs } from '../events/statements.js';
-import { agedPriority } from '../queues/priorities.js';
+import { agedPriority, priorities } from '../queues/priorities.js';
 import type { Runnable, Ticket } from '../queues/ticket.js';
 
 /**
@@ -48,6 +48,15 @@ const lease: Statement = {
 
 /** The rows that a fair release looks at: what was handed back at its time, or never had to wait (outbox_fair_idx). */
 const fairlyDue = `"runAt" <= "claimedUntil" AND "claimedUntil" <= now()`;
+
+/** Those of the queues in which something of high priority is due. */
+const highDue: Statement = {
+  name: 'outbox-high-due',
+  text: `
+  SELECT q.queue FROM unnest($1::text[]) AS q(queue) WHERE (
+    SELECT true FROM outbox WHERE outbox.queue = q.queue AND priority = ${priorities.high} AND ${fairlyDue}
+    ORDER BY outbox.queue, priority, "userId", "claimedUntil" LIMIT 1)`,
+};
 
 /** The next users after `$3` who have a row due: one look into the index for each, however many rows they have. */
 const findUsers: Statement = {
@@ -129,6 +138,12 @@ export class Outbox {
   async due(queues: readonly string[], atMost: number): Promise<Map<string, number>> {
     const rows = await runStatement<{ queue: string; rows: number }>(this.#pool, due, [queues, atMost]);
     return new Map(rows.map(({ queue, rows: n }) => [queue, n]));
+  }
+
+  /** Those of the queues that have rows of high priority due. */
+  async highDue(queues: readonly string[]): Promise<ReadonlySet<string>> {
+    const rows = await runStatement<{ queue: string }>(this.#pool, highDue, [queues]);
+    return new Set(rows.map(({ queue }) => queue));
   }
 
   /** The oldest due rows, at most so many of each queue. */

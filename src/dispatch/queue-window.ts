@@ -26,6 +26,8 @@ interface Known {
   credits: Credits;
   /** More rows are due in the outbox than the next round can take: what is new has to wait behind them. */
   hasBacklog: boolean;
+  /** So must what is new and of high priority. */
+  hasHighBacklog: boolean;
   measuredAt: number;
 }
 
@@ -64,24 +66,25 @@ export class QueueWindow {
   }
 
   /**
-   * Whether the fast path may put these into their queue, and so many of them; the rest is the dispatcher's. What is known is
+   * Whether the fast path may put these into their queue, and so many of them; the rest is the dispatcher's. A backlog is waited
+   * behind by what is of its priority or lower, so high priority goes past one that has none of it. What is known is
    * used at once and renewed behind it. Only where it says no and is old, the answer waits for a look.
    * @throws where that look finds the store away
    */
   async admit<T extends { readonly priority: number }>(queue: string, tickets: readonly T[]): Promise<T[]> {
     const known = this.#known.get(queue);
     const isOld = known === undefined || this.#options.clock.now() - known.measuredAt >= freshForMs;
-    if (known === undefined || (isOld && isClosed(known))) await this.#measureAll();
+    if (known === undefined || (isOld && isClosed(known, tickets))) await this.#measureAll();
     else if (isOld) this.#measureBehind();
     const now = this.#known.get(queue);
-    if (now === undefined || now.hasBacklog) return [];
-    return tickets.filter(({ priority }) => spend(now, priority));
+    if (now === undefined) return [];
+    return tickets.filter(({ priority }) => !mustWait(now, priority) && spend(now, priority));
   }
 
   /** Fresh credits, for a dispatcher that has found rows due in these queues. */
   async measure(due: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Credits>> {
     const occupancy = await this.#options.backend.occupancy([...due.keys()]);
-    this.#learn(occupancy, due);
+    await this.#learn(occupancy, due);
     return new Map([...occupancy].map(([queue, how]) => [queue, creditsOf(this.#options.size, how)]));
   }
 
@@ -101,17 +104,25 @@ export class QueueWindow {
     );
   }
 
-  #learn(occupancy: ReadonlyMap<string, Occupancy>, due: ReadonlyMap<string, number>): void {
+  /** Whether a backlog has high priority is asked only where there is one. */
+  async #learn(occupancy: ReadonlyMap<string, Occupancy>, due: ReadonlyMap<string, number>): Promise<void> {
     const measuredAt = this.#options.clock.now();
-    for (const [queue, how] of occupancy) {
+    const looks = Array.from(occupancy, ([queue, how]) => {
       const credits = creditsOf(this.#options.size, how);
-      const hasBacklog = !doFit(due.get(queue) ?? 0, credits);
-      this.#known.set(queue, { credits, hasBacklog, measuredAt });
-    }
+      return { queue, credits, hasBacklog: !doFit(due.get(queue) ?? 0, credits) };
+    });
+    const behind = looks.filter(({ hasBacklog }) => hasBacklog).map(({ queue }) => queue);
+    const high = behind.length === 0 ? new Set<string>() : await this.#options.outbox.highDue(behind);
+    for (const { queue, ...look } of looks)
+      this.#known.set(queue, { ...look, hasHighBacklog: high.has(queue), measuredAt });
   }
 }
 
-const isClosed = ({ credits, hasBacklog }: Known): boolean => hasBacklog || credits.high + credits.other === 0;
+const mustWait = ({ hasBacklog, hasHighBacklog }: Known, priority: number): boolean =>
+  priority <= priorities.high ? hasHighBacklog : hasBacklog;
+
+const isClosed = (known: Known, tickets: readonly { readonly priority: number }[]): boolean =>
+  known.credits.high + known.credits.other === 0 || tickets.some(({ priority }) => mustWait(known, priority));
 
 /** Takes one credit. @returns false where there is none. */
 function spend(known: Known, priority: number): boolean {

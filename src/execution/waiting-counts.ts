@@ -22,9 +22,10 @@ const statement = {
   )
   SELECT q.queue, o.due, o.scheduled, COALESCE(dead.n, 0) AS dead
   FROM unnest($1::text[]) AS q(queue)
+  CROSS JOIN unnest(ARRAY[${countedUpTo + 1}]) AS l(rows)
   CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE "runAt" <= now())::int AS due, count(*) FILTER (WHERE "runAt" > now())::int AS scheduled
-    FROM (SELECT "runAt" FROM outbox WHERE outbox.queue = q.queue LIMIT ${countedUpTo + 1}) w
+    FROM (SELECT "runAt" FROM outbox WHERE outbox.queue = q.queue ORDER BY "claimedUntil" LIMIT l.rows) w
   ) o
   LEFT JOIN dead ON dead.queue = q.queue`,
 };

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { Aging } from '../../src/dispatch/aging.js';
 import { FairRelease } from '../../src/dispatch/fair-release.js';
 import { creditsOf } from '../../src/dispatch/queue-window.js';
-import { priorities } from '../../src/queues/priorities.js';
+import { agedNumber, priorities } from '../../src/queues/priorities.js';
 import type { Core, QueueMode } from '../support/core.js';
 import { partsOf, probeQueue, ticketsOf } from '../support/dispatch.js';
 import { ask, startProbe, stopProbes, type Run } from '../support/probe.js';
@@ -220,7 +220,7 @@ describe('a fair release', () => {
     await rows(core, 'bob', priorities.low, 1, 61_000);
     const leased = await core.outbox.lease(new Map([[probeQueue, 10]]));
     expect(leased.map(({ data, priority }) => [data.userId, priority])).toEqual([
-      ['bob', priorities.high],
+      ['bob', agedNumber],
       ['ada', priorities.normal],
     ]);
   });
