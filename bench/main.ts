@@ -7,9 +7,10 @@ import { jobs } from './measures/jobs/jobs.ts';
 import { profile } from './measures/profile.ts';
 import { singleNode } from './measures/single-node.ts';
 import { runBench } from './run.ts';
+import { filled } from './soak/filled.ts';
 
 // In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, profile];
+const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, profile, filled];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
 const soakMeasures: readonly Measure[] = [];

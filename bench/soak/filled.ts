@@ -1,17 +1,16 @@
-import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { endChild, startChild } from '../../test/faults/stack/child.ts';
-import { eventually, within } from '../../test/support/signals.ts';
+import { eventually } from '../../test/support/signals.ts';
 import { effectsTable } from '../app/feature.ts';
-import { compiled } from '../compiled.ts';
 import type { Bench, Measure, MeasureReport, ProcessUsage } from '../measure.ts';
 import { interleave } from '../rounds.ts';
 import { Synap, type SynapOptions } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
+import { measureCosts } from './costs.ts';
 import { fill } from './fill.ts';
 import { backlogQueue, type Amounts } from './fill-statements.ts';
 import { reportOf } from './figures.ts';
+import { applyLoad } from './generator.ts';
 import type { LoadPlan, LoadResult } from './plan.ts';
 import { checkResume } from './resume.ts';
 import { Store, type Counters } from './stores.ts';
@@ -32,16 +31,16 @@ interface Contender {
 }
 
 const program = path.join(import.meta.dirname, 'app/main.ts');
-const loadProgram = path.join(import.meta.dirname, 'load.ts');
 
-/** The same load against an empty database and one with months of events and a backlog of a million jobs. */
-export function filledMeasure(amounts: Amounts): Measure {
-  return {
-    name: 'filled',
-    title: 'With millions of rows and a million jobs waiting',
-    run: (bench) => run(bench, amounts),
-  };
-}
+const amounts: Amounts = { events: 10_000_000, waiting: 1_000_000, notifications: 1_000_000 };
+const tenth: Amounts = { events: 100_000, waiting: 20_000, notifications: 10_000 };
+
+/** The same load against an empty database and one with a month of events and a backlog of a million jobs. */
+export const filled: Measure = {
+  name: 'filled',
+  title: 'With 10 million events and a million jobs waiting',
+  run: (bench) => run(bench, bench.pick(amounts, tenth)),
+};
 
 async function run(bench: Bench, amounts: Amounts): Promise<MeasureReport> {
   const [empty, filled] = await Promise.all([open(bench, 'empty'), open(bench, 'filled')]);
@@ -53,7 +52,8 @@ async function run(bench: Bench, amounts: Amounts): Promise<MeasureReport> {
       filled: (round) => runRound(bench, filled, round),
     });
     const left = await filled.store.waiting(backlogQueue);
-    return reportOf({ amounts, filled: how, left, rounds });
+    const costs = await measureCosts(bench, optionsOf(empty), empty.store, (synap) => planOf(bench, synap, 0));
+    return reportOf({ amounts, filled: how, left, rounds, costs });
   } finally {
     await Promise.all([empty.store.close(), filled.store.close()]);
   }
@@ -121,22 +121,6 @@ async function planOf(bench: Bench, synap: Synap, round: number): Promise<LoadPl
     acceptMs: bench.pick(8_000, 2_000),
     jobs: bench.pick(10_000, 2_000),
   };
-}
-
-async function applyLoad(plan: LoadPlan): Promise<LoadResult> {
-  const child = await startChild(process.execPath, [await compiled(loadProgram)], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  try {
-    const ended = once(child, 'exit').then(([code]) => {
-      throw new Error(`the load generator ended with ${code}`);
-    });
-    const answered = once(child, 'message').then(([message]) => message as LoadResult);
-    child.send(plan);
-    return await within(Promise.race([answered, ended]), 'the load generator', 300_000);
-  } finally {
-    await endChild(child, 'SIGKILL');
-  }
 }
 
 const missed = 20;

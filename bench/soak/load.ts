@@ -53,6 +53,11 @@ async function post(path: string, token: string, body: unknown): Promise<Record<
     body: JSON.stringify(body),
   });
   const said = (await answer.json()) as Record<string, unknown>;
+  // What it refuses for a moment it has not accepted.
+  if (statusCode === 503) {
+    await wait(100);
+    return post(path, token, body);
+  }
   if (statusCode >= 300) throw new Error(`POST ${path} was answered ${statusCode}: ${JSON.stringify(said)}`);
   return said;
 }
@@ -82,6 +87,7 @@ async function openLoop(arrivals: Arrivals): Promise<void> {
   await within(Promise.all(sent), `the notifications of ${arrivals.type}`, 60_000);
 }
 
+/** Infinite where nothing is to arrive. */
 const gap = ({ perSecond }: Arrivals): number => (-Math.log(1 - random.next()) * 1_000) / perSecond;
 
 async function arrive({ type, priority, accept, notification, eventIds }: Arrivals, plannedAt: number): Promise<void> {
@@ -118,8 +124,8 @@ async function latencies(lastMs: number, isMeasured: boolean, eventIds: string[]
   ]);
 }
 
-/** Closed loop. Their time is far away, so that nothing but accepting is measured. @returns accepts a second */
-async function accepts(lastMs: number): Promise<number> {
+/** Closed loop. Their time is far away, so that nothing but accepting is measured. */
+async function accepts(lastMs: number): Promise<{ readonly count: number; readonly perSecond: number }> {
   const endsAt = performance.now() + lastMs;
   let count = 0;
   const one = async (): Promise<void> => {
@@ -131,19 +137,26 @@ async function accepts(lastMs: number): Promise<number> {
   };
   const beganAt = performance.now();
   await Promise.all(Array.from({ length: plan.acceptConnections }, one));
-  return (count * 1_000) / (performance.now() - beganAt);
+  return { count, perSecond: (count * 1_000) / (performance.now() - beganAt) };
 }
 
 const perBatch = 100;
+const batchesAtOnce = 4;
 
 /** @returns the ids of the jobs, all accepted. */
 async function postJobs(count: number): Promise<string[]> {
-  const batches = Array.from({ length: Math.ceil(count / perBatch) }, async () => {
-    const events = Array.from({ length: perBatch }, () => ({ type: 'bench.work.requested', data: { n: 0 } }));
-    const { items } = await post('/v1/events/batch', someone().token, { events });
-    return (items as { readonly eventId: string }[]).map(({ eventId }) => eventId);
-  });
-  return (await Promise.all(batches)).flat();
+  const ids: string[] = [];
+  let left = Math.ceil(count / perBatch);
+  const one = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      const events = Array.from({ length: perBatch }, () => ({ type: 'bench.work.requested', data: { n: 0 } }));
+      const { items } = await post('/v1/events/batch', someone().token, { events });
+      ids.push(...(items as { readonly eventId: string }[]).map(({ eventId }) => eventId));
+    }
+  };
+  await Promise.all(Array.from({ length: batchesAtOnce }, one));
+  return ids;
 }
 
 const sockets = await Promise.all(plan.users.map(({ token }) => connect(token)));
@@ -151,17 +164,18 @@ const eventIds: string[] = [];
 await accepts(plan.warmUpMs / 2);
 await latencies(plan.warmUpMs, false, []);
 await latencies(plan.measuredMs, true, eventIds);
-const acceptsPerSecond = await accepts(plan.acceptMs);
+const accepted = await accepts(plan.acceptMs);
 const jobIds = await postJobs(plan.jobs);
 const result: LoadResult = {
   accept: toLatency(histograms.accept),
   notification: toLatency(histograms.notification),
   highNotification: toLatency(histograms.high),
   eventIds,
-  acceptsPerSecond,
+  acceptsPerSecond: accepted.perSecond,
+  accepts: accepted.count,
   jobIds,
 };
 process.send?.(result);
 for (const socket of sockets) socket.close();
 await pool.close();
-process.disconnect();
+// It stays until it is ended, or its end could be seen before its result.

@@ -32,5 +32,6 @@ export interface LoadResult {
   /** The events of the measured window, whose jobs the database can be asked about. */
   readonly eventIds: readonly string[];
   readonly acceptsPerSecond: number;
+  readonly accepts: number;
   readonly jobIds: readonly string[];
 }

@@ -85,6 +85,14 @@ export class Store {
     return n;
   }
 
+  /** Bytes of all tables and their indexes. */
+  async size(): Promise<number> {
+    const { bytes } = await this.#one<{ bytes: number }>(
+      `SELECT sum(pg_total_relation_size(oid))::float8 AS bytes FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
+    );
+    return bytes;
+  }
+
   async isVacuuming(): Promise<boolean> {
     const { n } = await this.#one<{ n: number }>('SELECT count(*)::int AS n FROM pg_stat_progress_vacuum');
     return n > 0;
