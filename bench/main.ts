@@ -7,10 +7,11 @@ import { jobs } from './measures/jobs/jobs.ts';
 import { profile } from './measures/profile.ts';
 import { singleNode } from './measures/single-node.ts';
 import { runBench } from './run.ts';
+import { filledMeasure } from './soak/filled.ts';
 import { filled } from './soak/filled.ts';
 
 // In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, profile, filled];
+const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, profile, filled, filledMeasure];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
 const soakMeasures: readonly Measure[] = [];

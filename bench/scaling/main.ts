@@ -57,21 +57,20 @@ function sentBy(exponent: number): Float64Array {
 function groupCommit(perSecond: number, fixed: number, each: number): readonly [p50: number, p99: number] {
   const waits: number[] = [];
   const waiting: number[] = [];
-  let next = 0;
-  let now = 0;
+  const time = { next: 0, now: 0 };
   const arrive = (): void => {
-    waiting.push(next);
-    next += (-Math.log(1 - random.next()) * 1_000) / perSecond;
+    waiting.push(time.next);
+    time.next += (-Math.log(1 - random.next()) * 1_000) / perSecond;
   };
   while (waits.length < 50_000) {
     if (waiting.length === 0) {
-      now = Math.max(now, next);
+      time.now = Math.max(time.now, time.next);
       arrive();
     }
-    while (next <= now) arrive();
+    while (time.next <= time.now) arrive();
     const batch = waiting.splice(0, 100);
-    now += fixed + each * batch.length;
-    for (const at of batch) waits.push(now - at);
+    time.now += fixed + each * batch.length;
+    for (const at of batch) waits.push(time.now - at);
     if (waiting.length > 20_000) return [Infinity, Infinity];
   }
   const sorted = waits.toSorted((a, b) => a - b);
