@@ -8,13 +8,12 @@ import { profile } from './measures/profile.ts';
 import { singleNode } from './measures/single-node.ts';
 import { runBench } from './run.ts';
 import { filledMeasure } from './soak/filled.ts';
-import { filled } from './soak/filled.ts';
 
 // In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, profile, filled, filledMeasure];
+const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, profile];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
-const soakMeasures: readonly Measure[] = [];
+const soakMeasures: readonly Measure[] = [filledMeasure];
 
 const { values } = parseArgs({
   options: {
