@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import type { Measure } from './measure.ts';
 import { acceptsBatch } from './measures/accepts-batch.ts';
 import { acceptsSingle } from './measures/accepts-single.ts';
+import { deliveries } from './measures/deliveries.ts';
 import { endToEnd } from './measures/end-to-end.ts';
 import { jobs } from './measures/jobs/jobs.ts';
 import { profile } from './measures/profile.ts';
@@ -10,7 +11,7 @@ import { runBench } from './run.ts';
 import { filledMeasure } from './soak/filled.ts';
 
 // In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, profile];
+const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, deliveries, profile];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
 const soakMeasures: readonly Measure[] = [filledMeasure];
