@@ -2,16 +2,18 @@ import { parseArgs } from 'node:util';
 import type { Measure } from './measure.ts';
 import { acceptsBatch } from './measures/accepts-batch.ts';
 import { acceptsSingle } from './measures/accepts-single.ts';
+import { connects } from './measures/connects.ts';
 import { deliveries } from './measures/deliveries.ts';
 import { endToEnd } from './measures/end-to-end.ts';
 import { jobs } from './measures/jobs/jobs.ts';
 import { profile } from './measures/profile.ts';
+import { reconnect } from './measures/reconnect.ts';
 import { singleNode } from './measures/single-node.ts';
 import { runBench } from './run.ts';
 import { filledMeasure } from './soak/filled.ts';
 
 // In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, deliveries, profile];
+const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, deliveries, connects, reconnect, profile];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
 const soakMeasures: readonly Measure[] = [filledMeasure];

@@ -47,30 +47,42 @@ const publisher = new OrderedPublisher({
   clock,
 });
 const credit = new Credit();
+const unheardAtOnce = 5_000;
 let timestamp = '';
 
-/** Commits `count` notifications to the users in turn. */
-async function commit({ target: { users }, count }: Pick<PublishRequest, 'target' | 'count'>): Promise<void> {
-  timestamp = new Date().toISOString();
+/** Commits `count` notifications to the users in turn, and goes on where it was before. */
+async function commit({ target: { users }, from, count }: Omit<PublishRequest, 'window'>): Promise<void> {
+  timestamp ||= new Date().toISOString();
+  const span = [from, from + count - 1];
   await database.pool.query(
     `INSERT INTO notifications (id, type, "userId", "requestId", "eventId", status, data, timestamp)
      SELECT ('0197a001-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1, 'user-' || n % $2::int, 'bench-request-' || n,
        ('0197a002-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'success',
        jsonb_build_object('n', n, 'title', 'A note that somebody has written', 'tags', jsonb_build_array('one', 'two', 'three')), $3
-     FROM generate_series(0, $4::int - 1) n`,
-    [noticeType, users, timestamp, count],
+     FROM generate_series($4::int, $5::int) n`,
+    [noticeType, users, timestamp, ...span],
   );
   await database.pool.query(
     `INSERT INTO room_entries (room, seq, "notificationId")
      SELECT 'u:user-' || n % $1::int, n / $1::int + 1, ('0197a001-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid
-     FROM generate_series(0, $2::int - 1) n`,
-    [users, count],
+     FROM generate_series($2::int, $3::int) n`,
+    [users, ...span],
   );
   await database.pool.query(
     `INSERT INTO rooms (key, epoch, "lastSeq", "publishedSeq")
-     SELECT room, $1::uuid, max(seq), 0 FROM room_entries GROUP BY room`,
-    [epoch],
+     SELECT 'u:user-' || n % $2::int, $1::uuid, max(n / $2::int + 1), 0 FROM generate_series($3::int, $4::int) n GROUP BY 1
+     ON CONFLICT (key) DO UPDATE SET "lastSeq" = excluded."lastSeq"`,
+    [epoch, users, ...span],
   );
+}
+
+/** To rooms in which nobody is. */
+async function publishUnheard({ from, count, target }: Omit<PublishRequest, 'window'>): Promise<void> {
+  for (let n = from; n < from + count; n += unheardAtOnce) {
+    const some = Math.min(unheardAtOnce, from + count - n);
+    publisher.publish(Array.from({ length: some }, (_, index) => entry(n + index, target)));
+    await publisher.drain();
+  }
 }
 
 const entry = (n: number, { users }: Target) => ({
@@ -85,6 +97,7 @@ const entry = (n: number, { users }: Target) => ({
 
 answer({
   commit,
+  publishUnheard,
   publish: (request: PublishRequest) =>
     credit.publish(request, (n, some) =>
       publisher.publish(Array.from({ length: some }, (_, index) => entry(n + index, request.target))),

@@ -15,11 +15,15 @@ export interface SocketIoPeer {
 }
 
 /** One process of plain Socket.IO, with the flags of a process of Synap. */
-export async function startPeer(place: Place, nodeFlags: readonly string[] = []): Promise<SocketIoPeer> {
+export async function startPeer(
+  place: Place,
+  nodeFlags: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<SocketIoPeer> {
   const port = await freePort();
   const server = await Program.start(path.join(root, 'bench/peers/socket-io.ts'), {
     name: 'socket.io',
-    env: { PORT: String(port), REDIS_URL: place.redisUrl, JWT_SECRET: jwtSecret },
+    env: { PORT: String(port), REDIS_URL: place.redisUrl, JWT_SECRET: jwtSecret, ...env },
     nodeFlags: ['--max-old-space-size=256', ...nodeFlags],
   });
   await server.ask('ready');

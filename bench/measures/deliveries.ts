@@ -96,7 +96,7 @@ async function ofSynap(bench: Bench, kind: Kind, isBatched: boolean): Promise<{ 
     nodeFlags: heap,
   });
   try {
-    await publisher.ask('commit', { target: targets[kind], count: total(bench, kind) });
+    await publisher.ask('commit', { target: targets[kind], from: 0, count: total(bench, kind) });
     const { url } = synap.one('realtime');
     const watched = [...synap.watched(place), { name: 'publisher', pid: publisher.pid }];
     const authOf = async (user: string): Promise<object> => ({ token: await synap.mint(user), batch: isBatched });
