@@ -22,9 +22,9 @@ const { createLogger } = await built('platform/logger');
 const { createMetrics } = await built('platform/metrics');
 const { connectRedis } = await built('platform/redis');
 const { systemClock: clock } = await built('platform/clock');
-const { createRedisBackplane } = await built('realtime/redis-backplane');
-const { OrderedPublisher } = await built('realtime/ordered-publisher');
-const { NotificationLog } = await built('realtime/postgres-log');
+const { createRedisBackplane } = await built('realtime/redis/backplane');
+const { OrderedPublisher } = await built('realtime/publishing/ordered-publisher');
+const { NotificationLog } = await built('realtime/log/postgres-log');
 const { roomKey, userRoom } = await built('realtime/rooms');
 
 const logger = createLogger({ level: 'silent', pretty: false, hasColour: false }, {});

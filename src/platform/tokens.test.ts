@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
@@ -12,6 +13,13 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const key = bytes(secret);
 const sign = (claims: Record<string, unknown>, signingKey = key, alg = 'HS256') =>
   new SignJWT(claims).setProtectedHeader({ alg }).sign(signingKey);
+const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const withClaims = (token: string, claims: object) => token.replace(/\..*\./, `.${encoded(claims)}.`);
+/** Signed as anybody could who has the secret and no library that keeps them from it. */
+function signWith(header: object, claims: object): Promise<string> {
+  const input = `${encoded(header)}.${encoded(claims)}`;
+  return Promise.resolve(`${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`);
+}
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => 'accepted',
@@ -34,6 +42,11 @@ describe('a token', () => {
       () => sign({ sub: 'ada' }, new TextEncoder().encode('another secret with 32 characters or so')),
     ],
     ['of another algorithm', () => sign({ sub: 'ada' }, new TextEncoder().encode(secret.repeat(2)), 'HS512')],
+    ['whose claims were changed', async () => withClaims(await sign({ sub: 'ada' }), { sub: 'eve' })],
+    ['whose signature was cut', async () => (await sign({ sub: 'ada' })).slice(0, -1)],
+    ['whose signature was taken off', async () => (await sign({ sub: 'ada' })).replace(/[^.]*$/, '')],
+    ['that asks for what nobody here knows', () => signWith({ alg: 'HS256', crit: ['exp'], exp: 1 }, { sub: 'ada' })],
+    ['of too many parts', async () => `${await sign({ sub: 'ada' })}.more`],
     ['without a signature', () => Promise.resolve(new UnsecuredJWT({ sub: 'ada' }).encode())],
     ['without a user', () => sign({})],
     ['whose user is no text', () => sign({ sub: 7 })],

@@ -1,5 +1,13 @@
-import { hash } from 'node:crypto';
-import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload, type JWTVerifyOptions } from 'jose';
+import { createHmac, createSecretKey, hash, timingSafeEqual, type KeyObject } from 'node:crypto';
+import {
+  decodeProtectedHeader,
+  errors,
+  jwtVerify,
+  SignJWT,
+  UnsecuredJWT,
+  type JWTPayload,
+  type JWTVerifyOptions,
+} from 'jose';
 import { SynapError } from './errors.js';
 import { createKeySet } from './key-set.js';
 import { isStorableText } from './text.js';
@@ -66,7 +74,7 @@ export function createTokens(rules: string | TokenRules, now: () => number = Dat
 /** The token's own algorithm only chooses among the keys: each kind of key takes the algorithms that are meant for it. */
 function verifier({ secret, jwksUrl, ...rules }: TokenRules, now: () => number) {
   const { issuer, audience, clockToleranceSeconds = 0 } = rules;
-  const key = secret === undefined ? undefined : new TextEncoder().encode(secret);
+  const key = secret === undefined ? undefined : createSecretKey(Buffer.from(secret));
   const keySet = jwksUrl === undefined ? undefined : createKeySet(jwksUrl, now);
   const options = (algorithms: string[]): JWTVerifyOptions => ({
     algorithms,
@@ -76,13 +84,30 @@ function verifier({ secret, jwksUrl, ...rules }: TokenRules, now: () => number) 
     ...(audience !== undefined && { audience: [...audience] }),
   });
   const payloadOf = async (token: string): Promise<JWTPayload> => {
-    const isOfSecret = decodeProtectedHeader(token).alg === 'HS256';
-    if (isOfSecret && key !== undefined) return (await jwtVerify(token, key, options(['HS256']))).payload;
+    const { alg, crit } = decodeProtectedHeader(token);
+    const isOfSecret = alg === 'HS256';
+    if (isOfSecret && key !== undefined && crit === undefined) return claimsOf(token, key, options([]));
     if (!isOfSecret && keySet !== undefined)
       return (await jwtVerify(token, keySet, options(keyServerAlgorithms))).payload;
     throw new SynapError('token_invalid', 'no key takes the algorithm of the token');
   };
   return async (token: string): Promise<Identity> => identityOf(await payloadOf(token), clockToleranceSeconds);
+}
+
+/** The header of a token without a signature. */
+const unsigned = Buffer.from('{"alg":"none"}').toString('base64url');
+
+/**
+ * A token's claims, where its HMAC is right. In the thread that asks: Web Crypto takes a job of the pool for the key and one for the
+ * signature, and 0.3 ms of whoever connects. The claims themselves are checked where those of all tokens are.
+ */
+function claimsOf(token: string, key: KeyObject, options: JWTVerifyOptions): JWTPayload {
+  const end = token.lastIndexOf('.');
+  const given = Buffer.from(token.slice(end + 1));
+  const right = Buffer.from(createHmac('sha256', key).update(token.slice(0, end)).digest('base64url'));
+  if (given.length !== right.length || !timingSafeEqual(given, right))
+    throw new errors.JWSSignatureVerificationFailed();
+  return UnsecuredJWT.decode(`${unsigned}.${token.slice(token.indexOf('.') + 1, end)}.`, options).payload;
 }
 
 function identityOf({ sub, exp }: JWTPayload, toleranceSeconds: number): Identity {
