@@ -20,19 +20,30 @@ const refreshMs = 30_000;
 /** … and what it says is believed this long: a killed replica's connections are gone after it. */
 const validMs = 90_000;
 const answerMs = 1_000;
-const perPipeline = 500;
+const perScript = 50;
 
 /**
- * Says a field, and takes away those that nobody has said for so long that their replica is gone, or that nobody can read: as long as
- * somebody says something, the hash itself does not expire. KEYS: the hash; ARGV: field, value, its life in ms, and since when others count.
+ * Says fields, each of a hash of its own, or takes them back; and takes away those that nobody has said for so long that their replica is
+ * gone, or that nobody can read: as long as somebody says something, the hash itself does not expire. Many at once, because a command
+ * costs its sender more than a field costs Redis, and everybody who connects changes two. KEYS: the hashes; ARGV: the life of a hash in
+ * ms, since when others count, then in turns field and value, which is empty to take the field back.
  */
 const sayScript = `
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-local all = redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do
-  local till = string.match(all[i + 1], '^%d+:(%d+)$') or string.match(all[i + 1], '"until":(%d+)}$')
-  if all[i] ~= ARGV[1] and (not till or tonumber(till) < tonumber(ARGV[4])) then redis.call('HDEL', KEYS[1], all[i]) end
+for k = 1, #KEYS do
+  local key, field, value = KEYS[k], ARGV[k * 2 + 1], ARGV[k * 2 + 2]
+  if value == '' then
+    redis.call('HDEL', key, field)
+  else
+    redis.call('HSET', key, field, value)
+    redis.call('PEXPIRE', key, ARGV[1])
+    if redis.call('HLEN', key) > 1 then
+      local all = redis.call('HGETALL', key)
+      for i = 1, #all, 2 do
+        local till = string.match(all[i + 1], '^%d+:(%d+)$') or string.match(all[i + 1], '"until":(%d+)}$')
+        if all[i] ~= field and (not till or tonumber(till) < tonumber(ARGV[2])) then redis.call('HDEL', key, all[i]) end
+      end
+    end
+  end
 end`;
 
 /** A field of a hash that this replica writes. */
@@ -65,7 +76,7 @@ export class RedisPresence implements Presence {
   #writing: Promise<void> | undefined;
 
   constructor(redis: Redis, options: { readonly prefix: string; readonly nodeId: string; readonly clock: Clock }) {
-    redis.defineCommand('synapSay', { lua: sayScript, numberOfKeys: 1 });
+    redis.defineCommand('synapSay', { lua: sayScript });
     this.#redis = redis;
     this.#calls = new RedisCalls(redis, answerMs, options.clock);
     this.#prefix = options.prefix;
@@ -177,19 +188,24 @@ export class RedisPresence implements Presence {
 
   async #write(): Promise<void> {
     while (this.#changed.size > 0) {
-      const some = [...this.#changed].slice(0, perPipeline);
+      const some = [...this.#changed].slice(0, perScript);
       for (const [name] of some) this.#changed.delete(name);
       // They are said when Redis is back.
       if (this.#redis.status !== 'ready') continue;
-      await this.#calls.send(some.map(([, saying]) => this.#command(saying))).catch(() => undefined);
+      await this.#calls.send(this.#commands(some.map(([, saying]) => saying))).catch(() => undefined);
     }
   }
 
-  #command({ room, key, field, value }: Saying): RoomCommand {
-    const now = value();
-    if (now === undefined) return { room, command: ['hdel', key, field] };
-    // Clocks differ: what has just expired here may be valid where it was said.
-    return { room, command: ['synapSay', key, field, now, validMs, this.#clock.now() - validMs] };
+  /** One for all; in a cluster one for each room, whose hashes lie together. */
+  #commands(sayings: readonly Saying[]): RoomCommand[] {
+    const groups = Map.groupBy(sayings, ({ room }) => (this.#redis.isCluster ? room : ''));
+    return Array.from(groups, ([room, group]) => {
+      const keys = group.map(({ key }) => key);
+      const fields = group.flatMap(({ field, value }) => [field, value() ?? '']);
+      // Clocks differ: what has just expired here may be valid where it was said.
+      const command = ['synapSay', keys.length, ...keys, validMs, this.#clock.now() - validMs, ...fields];
+      return { room, command };
+    });
   }
 
   #roomHash(room: string): string {

@@ -11,10 +11,16 @@ export type TrustProxy = boolean | number | string;
  */
 export function clientAddress(trustProxy: TrustProxy): (request: IncomingMessage) => string {
   const trust = compileTrust(trustProxy);
+  // Asked when a connection knocks and again when it is let in.
+  const known = new WeakMap<IncomingMessage, string>();
   return (request) => {
+    const before = known.get(request);
+    if (before !== undefined) return before;
     // A connection that has broken off meanwhile has none.
     const address = proxyAddress(request, trust) as string | undefined;
-    return address === undefined ? 'unknown' : ipKeyGenerator(address);
+    const key = address === undefined ? 'unknown' : ipKeyGenerator(address);
+    known.set(request, key);
+    return key;
   };
 }
 
