@@ -44,7 +44,6 @@ async function connect(bench: Bench, server: Server): Promise<Sample> {
       (await clients.ask<{ ms: number }>('open', { port: server.port, auths: some, atOnce } satisfies ConnectRequest))
         .ms;
     await open(await auths(0, warmUp));
-    await clients.ask('close');
     const before = await memoryOf(server.pid, server.memoryFile);
     const tokens = await auths(warmUp, count);
     const watch = await UsageWatch.start([...server.watched, { name: 'clients', pid: clients.pid }]);
@@ -126,8 +125,8 @@ async function run(bench: Bench): Promise<MeasureReport> {
       processes: samples[contender].at(-1)?.usage ?? [],
     })),
     notes: [
-      `Each connection is another user with a token of its own, over WebSocket, ${atOnce} under way at a time, after ${warmUp} others that came and went. It counts when the server has verified the token, joined the user's room and said so.`,
-      `Memory: resident, after a collection, with the idle connections less without them. Of it in V8's heap: ${ofHeap(synap).toFixed(1)} KB, the peer ${ofHeap(peer).toFixed(1)} KB.`,
+      `Each connection is another user with a token of its own, over WebSocket, ${atOnce} under way at a time, after ${warmUp} others, which stay. It counts when the server has verified the token, joined the user's room and said so.`,
+      `Memory: resident, after a collection, with the idle connections less before them. Of it in V8's heap: ${ofHeap(synap).toFixed(1)} KB, the peer ${ofHeap(peer).toFixed(1)} KB.`,
       'The peer: Socket.IO 4.8 on the Redis adapter, the first request let go, no compression, jsonwebtoken, one room joined.',
     ],
     samples,

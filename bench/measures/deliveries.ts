@@ -129,9 +129,9 @@ async function ofPeer(bench: Bench, kind: Kind): Promise<{ rate: number; usage: 
   }
 }
 
-async function bothKinds(run: (kind: Kind) => Promise<{ rate: number; usage: ProcessUsage[] }>): Promise<Sample> {
-  const unicast = await run('unicast');
-  const room = await run('room');
+async function bothKinds(one: (kind: Kind) => Promise<{ rate: number; usage: ProcessUsage[] }>): Promise<Sample> {
+  const unicast = await one('unicast');
+  const room = await one('room');
   return { unicast: unicast.rate, room: room.rate, usage: { unicast: unicast.usage, room: room.usage } };
 }
 

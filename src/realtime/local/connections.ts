@@ -44,7 +44,7 @@ export class LocalConnections {
     io.sockets.adapter.on('leave-room', changed);
     io.on('connection', (socket) => {
       const { identity, device } = socket.data;
-      socket.once('disconnect', this.#add(identity.userId, device));
+      socket.on('disconnect', this.#add(identity.userId, device));
     });
   }
 

@@ -3,6 +3,10 @@ import type { RealtimeSocket } from '../io.js';
 interface WriteOptions {
   readonly volatile?: boolean;
 }
+interface Waiting {
+  readonly packet: string;
+  readonly options: WriteOptions;
+}
 type Write = (packets: string | readonly unknown[], options: WriteOptions) => void;
 
 /** Socket.IO 4.8's private way of encoded packets to a client: broadcasts through the adapter and packets of the socket itself. */
@@ -28,33 +32,55 @@ const maxCount = 256;
  */
 export function batchNotifications(socket: RealtimeSocket): void {
   const client = (socket as unknown as { readonly client: Client }).client;
-  const write = client.writeToEngine.bind(client);
-  let waiting: { readonly packet: string; readonly options: WriteOptions }[] = [];
-  let length = 0;
+  const batch = new Batch(client.writeToEngine, client);
+  client.writeToEngine = (packets, options) => batch.write(packets, options);
+}
 
-  const flush = (): void => {
-    const [first, ...others] = waiting;
-    if (first === undefined) return;
-    const batch = waiting;
-    waiting = [];
-    length = 0;
-    if (others.length === 0) write([first.packet], first.options);
-    else write([batchStart + batch.map(({ packet }) => packet.slice(start.length, -1)).join(',') + batchEnd], {});
-  };
+/** What waits for one client. There is one for each socket: no closures, and no list while nothing waits. */
+class Batch {
+  readonly #write: Write;
+  readonly #client: Client;
+  #waiting: Waiting[] | undefined;
+  #length = 0;
 
-  client.writeToEngine = (packets, options) => {
+  constructor(write: Write, client: Client) {
+    this.#write = write;
+    this.#client = client;
+  }
+
+  write(packets: string | readonly unknown[], options: WriteOptions): void {
     const packet = notificationOf(packets, options);
     if (packet === undefined) {
-      flush();
-      write(packets, options);
+      this.#flush();
+      this.#write.call(this.#client, packets, options);
       return;
     }
-    if (waiting.length === 0) setImmediate(flush);
-    waiting.push({ packet, options });
-    length += packet.length;
-    if (waiting.length >= maxCount || length >= maxLength) flush();
-  };
+    if (this.#waiting === undefined) {
+      this.#waiting = [];
+      setImmediate(flush, this);
+    }
+    this.#waiting.push({ packet, options });
+    this.#length += packet.length;
+    if (this.#waiting.length >= maxCount || this.#length >= maxLength) this.#flush();
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    const [first] = waiting ?? [];
+    if (waiting === undefined || first === undefined) return;
+    this.#waiting = undefined;
+    this.#length = 0;
+    if (waiting.length === 1) this.#write.call(this.#client, [first.packet], first.options);
+    else this.#write.call(this.#client, [joined(waiting)], {});
+  }
+
+  static readonly flush = (batch: Batch): void => batch.#flush();
 }
+
+const { flush } = Batch;
+
+const joined = (waiting: readonly Waiting[]): string =>
+  batchStart + waiting.map(({ packet }) => packet.slice(start.length, -1)).join(',') + batchEnd;
 
 function notificationOf(packets: string | readonly unknown[], { volatile }: WriteOptions): string | undefined {
   if (volatile === true || typeof packets === 'string' || packets.length !== 1) return undefined;

@@ -6,7 +6,7 @@ import { acknowledgeRequest, authenticateRequest } from '../contract.js';
 import { Expiry } from './expiry.js';
 import { parse, SocketError } from './socket-error.js';
 import type { RealtimeSocket } from '../io.js';
-import { Requests, type RequestsDeps } from './requests.js';
+import { Requests, type RequestHandlers, type RequestsDeps } from './requests.js';
 import { roomKey, userRoom } from '../rooms.js';
 import { Subscriptions, type SubscriptionDeps } from './subscriptions.js';
 
@@ -18,8 +18,8 @@ export interface ConnectionDeps extends SubscriptionDeps, RequestsDeps {
   readonly acknowledgements?: Pick<Acknowledgements, 'note'> | undefined;
 }
 
-/** One socket whose token was accepted, from `ready` to its end. */
-export class Connection {
+/** One socket whose token was accepted, from `ready` to its end. It answers messages itself: closures for each would be kept for each socket. */
+export class Connection implements RequestHandlers {
   readonly #socket: RealtimeSocket;
   readonly #deps: ConnectionDeps;
   readonly #expiry: Expiry;
@@ -43,30 +43,32 @@ export class Connection {
       expiresAt: this.#expiresAt(),
     });
     void this.#socket.join(roomKey(userRoom(identity.userId)));
-    this.#listen();
+    new Requests(this.#socket, this, this.#deps).listen();
     this.#expiry.arm();
     metrics.websocketConnections.inc();
     metrics.websocketConnects.inc();
-    this.#socket.once('disconnect', (reason) => {
+    this.#socket.on('disconnect', (reason) => {
       this.#expiry.cancel();
+      this.#subscriptions.close();
       metrics.websocketConnections.dec();
       metrics.websocketDisconnects.inc({ reason: this.#socket.data.closing ?? reason.replaceAll(' ', '_') });
     });
   }
 
-  #listen(): void {
-    const handlers = {
-      subscribe: (message: unknown) => this.#subscriptions.subscribe(message),
-      unsubscribe: (message: unknown) => this.#subscriptions.unsubscribe(message),
-      ping: () => this.#subscriptions.pong(),
-      authenticate: (message: unknown) => this.#authenticate(message),
-      acknowledge: (message: unknown) => Promise.resolve(this.#acknowledge(message)),
-    };
-    new Requests(this.#socket, handlers, this.#deps).listen();
+  subscribe(message: unknown): Promise<object> {
+    return this.#subscriptions.subscribe(message);
+  }
+
+  unsubscribe(message: unknown): Promise<object> {
+    return this.#subscriptions.unsubscribe(message);
+  }
+
+  ping(): Promise<object> {
+    return this.#subscriptions.pong();
   }
 
   /** A refused token changes nothing: the connection lives as long as the one that it has. */
-  async #authenticate(message: unknown): Promise<object> {
+  async authenticate(message: unknown): Promise<object> {
     const { token } = parse(authenticateRequest, message);
     const identity = await this.#deps.tokens.verify(token);
     if (identity.userId !== this.#socket.data.identity.userId)
@@ -76,13 +78,13 @@ export class Connection {
     return { ok: true, expiresAt: this.#expiresAt() };
   }
 
-  #acknowledge(message: unknown): object {
+  acknowledge(message: unknown): Promise<object> {
     const request = parse(acknowledgeRequest, message);
     const room = this.#subscriptions.resolve(request.room);
     const { acknowledgements } = this.#deps;
     if (acknowledgements === undefined) throw new SocketError('unavailable', 'Acknowledgements are not kept here');
     acknowledgements.note(roomKey(room), request);
-    return { ok: true };
+    return Promise.resolve({ ok: true });
   }
 
   #expiresAt(): string | null {

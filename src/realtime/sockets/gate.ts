@@ -53,7 +53,7 @@ export class Gate {
   admit(connection: RealtimeConnection): void {
     const release = this.take(connection.request);
     if (release !== undefined) {
-      connection.once('close', release);
+      connection.on('close', release);
       return;
     }
     this.#options.metrics.websocketConnectionsRefused.inc({ reason: 'too_many_connections' });

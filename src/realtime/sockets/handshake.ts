@@ -51,8 +51,9 @@ function takePlace(socket: RealtimeSocket, userId: string, users: ConnectionCoun
   const release = users.take(userId);
   if (release === undefined)
     throw new SocketError('too_many_connections', 'This user has too many connections: close some');
-  socket.once('disconnect', release);
-  socket.conn.once('close', release);
+  // `once` would wrap each of them, for every connection there is; neither happens twice, and it would do no harm.
+  socket.on('disconnect', release);
+  socket.conn.on('close', release);
 }
 
 const maxTokenLength = 8_192;

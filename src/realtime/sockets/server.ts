@@ -15,7 +15,7 @@ import { drainConnections } from './drain.js';
 import { guardAgainstFlood } from './flood-guard.js';
 import { Gate } from './gate.js';
 import { authenticate } from './handshake.js';
-import type { RealtimeConnection, RealtimeIo } from '../io.js';
+import type { RealtimeConnection, RealtimeIo, RealtimeSocket } from '../io.js';
 import { defaultLimits, type SocketLimits } from './limits.js';
 import type { NotificationLog } from '../log/postgres-log.js';
 import { refuseUpgrade } from './refused-upgrade.js';
@@ -72,9 +72,11 @@ export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
   const admit = authenticate({ ...deps, users });
   io.use((socket, next) => void admit(socket, next));
   const reader = new RoomReader({ ...deps, recent: deps.backplane.recent });
+  const parts = { ...deps, ...limits, reader };
   io.on('connection', (socket) => {
+    letGoOfHandshake(socket);
     if (socket.data.batch) batchNotifications(socket);
-    new Connection(socket, { ...deps, ...limits, reader }).open();
+    new Connection(socket, parts).open();
   });
   const slowConsumers = watchSlowConsumers(io, limits, deps);
   return {
@@ -93,6 +95,14 @@ export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
       await slowConsumers.stop();
     },
   };
+}
+
+const readHandshake = { headers: {}, query: {}, auth: {} };
+
+/** The first request and what was said with it are read by now: a connection of days need not keep them, nor its token. */
+function letGoOfHandshake(socket: RealtimeSocket): void {
+  Object.assign(socket, { handshake: readHandshake });
+  Object.assign(socket.conn, { request: null });
 }
 
 function createIo({ httpServer, allowedOrigins, clock }: RealtimeServerDeps, gate: Gate): RealtimeIo {

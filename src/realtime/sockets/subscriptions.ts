@@ -33,7 +33,11 @@ export class Subscriptions {
     this.#socket = socket;
     const { clock, bufferBytes } = deps;
     this.#turns = new ReadTurns({ clock, isFull: () => bufferedBytes(socket.conn) > bufferBytes });
-    socket.once('disconnect', () => this.#turns.close());
+  }
+
+  /** With the socket: what waits is let go. */
+  close(): void {
+    this.#turns.close();
   }
 
   /** Join first, read second (`RoomReader`); only the reading waits its turn, so that joins and leaves keep their order. */
