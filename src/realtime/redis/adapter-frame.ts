@@ -102,6 +102,7 @@ function frameStart(name: string): Buffer {
   return Buffer.concat([fixArray(3), pack(publisherUid), fixMap(3), ...packet]);
 }
 
+/** The same in every frame, so made once: packing it anew took a third of what a frame costs its publisher. */
 const starts: Readonly<Record<Heard['event'], Buffer>> = {
   notification: frameStart('notification'),
   progress: frameStart('progress'),
