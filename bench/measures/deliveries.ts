@@ -54,7 +54,7 @@ async function deliver(bench: Bench, kind: Kind, stage: Stage): Promise<{ rate: 
       Array.from({ length: sockets }, (_, index) => stage.authOf(userOf(index % target.users))),
     );
     await clients.ask('open', { port: stage.port, auths, atOnce: 32 } satisfies ConnectRequest);
-    const run = async (from: number, deliveries: number): Promise<number> => {
+    const pass = async (from: number, deliveries: number): Promise<number> => {
       const before = (await clients.ask<Tally>('tally')).delivered;
       clients.onProgress = (delivered) => stage.publisher.credit(delivered - before);
       const arrived = clients.ask<{ ms: number }>('await', deliveries);
@@ -62,9 +62,9 @@ async function deliver(bench: Bench, kind: Kind, stage: Stage): Promise<{ rate: 
       await Promise.all([stage.publisher.ask('publish', request), arrived]);
       return (await arrived).ms;
     };
-    await run(0, amount.warm);
+    await pass(0, amount.warm);
     const watch = await UsageWatch.start([...stage.watched, { name: 'clients', pid: clients.pid }]);
-    const ms = await run(amount.warm / target.sockets, amount.counted);
+    const ms = await pass(amount.warm / target.sockets, amount.counted);
     const usage = await watch.stop();
     const { disordered, lost } = await clients.ask<Tally>('tally');
     if (disordered + lost > 0) throw new Error(`${disordered} notifications out of order, ${lost} clients lost`);
