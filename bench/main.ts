@@ -13,7 +13,17 @@ import { runBench } from './run.ts';
 import { filledMeasure } from './soak/filled.ts';
 
 // In the order in which they run and stand in the report.
-const measures: readonly Measure[] = [acceptsSingle, acceptsBatch, jobs, endToEnd, singleNode, deliveries, connects, reconnect, profile];
+const measures: readonly Measure[] = [
+  acceptsSingle,
+  acceptsBatch,
+  jobs,
+  endToEnd,
+  singleNode,
+  deliveries,
+  connects,
+  reconnect,
+  profile,
+];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
 const soakMeasures: readonly Measure[] = [filledMeasure];
