@@ -23,8 +23,8 @@ io.engine.on('connection', (connection: { request: unknown }) => {
 });
 io.use((socket, next) => {
   try {
-    const { sub: userId = '' } = jwt.verify(String(socket.handshake.auth['token']), secret, { algorithms: ['HS256'] });
-    socket.data = { userId };
+    const { sub } = jwt.verify(String(socket.handshake.auth['token']), secret, { algorithms: ['HS256'] });
+    socket.data = { userId: String(sub) };
     next();
   } catch {
     next(new Error('unauthorized'));
