@@ -9,8 +9,10 @@ import { jobs } from './measures/jobs/jobs.ts';
 import { profile } from './measures/profile.ts';
 import { reconnect } from './measures/reconnect.ts';
 import { singleNode } from './measures/single-node.ts';
+import { start } from './measures/start.ts';
 import { runBench } from './run.ts';
 import { filledMeasure } from './soak/filled.ts';
+import { memory } from './soak/memory.ts';
 
 // In the order in which they run and stand in the report.
 const measures: readonly Measure[] = [
@@ -22,11 +24,12 @@ const measures: readonly Measure[] = [
   deliveries,
   connects,
   reconnect,
+  start,
   profile,
 ];
 
 /** Millions of rows, ten minutes of steady load: `--soak`. */
-const soakMeasures: readonly Measure[] = [filledMeasure];
+const soakMeasures: readonly Measure[] = [filledMeasure, memory];
 
 const { values } = parseArgs({
   options: {

@@ -21,7 +21,7 @@ export interface SynapOptions {
   /** Without Redis, all roles in the one process. */
   readonly isOnPostgresAlone?: boolean;
   readonly env?: Readonly<Record<string, string>>;
-  /** A program with other handlers than `app/main.ts`. */
+  /** Absent: Synap with the benchmark's handlers. TypeScript is compiled first. */
   readonly program?: string;
   /** Flags of Node on top of production's: `--cpu-prof`. */
   readonly nodeFlags?: readonly string[];
@@ -101,6 +101,8 @@ export const watchedStores = (place: Place): Watched[] => [
   { name: 'redis', pid: place.redis.pid },
 ];
 
+const runnable = (entry: string): string | Promise<string> => (entry.endsWith('.ts') ? compiled(entry) : entry);
+
 async function startProcess(
   place: Place,
   options: SynapOptions,
@@ -118,7 +120,7 @@ async function startProcess(
       '--enable-source-maps',
       `--max-old-space-size=${heapMb}`,
       ...(options.nodeFlags ?? []),
-      await compiled(options.program ?? program),
+      await runnable(options.program ?? program),
     ],
     { env: environment(place, options, { roles, port, metricsPort, directory }), stdio: ['ignore', log, log] },
   );
