@@ -41,6 +41,8 @@ const apiKey = 'an api key that only the benchmark knows: 0123456789';
 const program = path.join(import.meta.dirname, 'app/main.ts');
 /** docker-compose.prod.yml: NODE_HEAP_MB. */
 const heapMb = 256;
+/** Of Node, as docker/Dockerfile and docker-compose.prod.yml have them; peers get the same. */
+export const productionFlags: readonly string[] = ['--enable-source-maps', `--max-old-space-size=${heapMb}`];
 
 /** Synap as it is deployed, each process with production's flags and settings, with the benchmark's handlers. */
 export class Synap {
