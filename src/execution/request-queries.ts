@@ -33,7 +33,9 @@ export function combineStatus(statuses: readonly RequestStatus[]): RequestStatus
 export function createRequestQueries({ prisma }: Pick<Database, 'prisma'>): RequestQueries {
   return {
     async find(userId, requestId) {
-      const rows = await prisma.job.findMany({
+      const rows = await (
+        await prisma()
+      ).job.findMany({
         where: { userId, requestId, isRoot: true },
         orderBy: { id: 'asc' },
         take: 1_000,

@@ -1,21 +1,16 @@
 import express, { type Express, type RequestHandler } from 'express';
 import { SynapError } from '../platform/errors.js';
-import type { AppDeps, ProbeDeps } from './deps.js';
+import { createBase } from './base.js';
+import type { AppDeps } from './deps.js';
 import { mountEndpoints, type Guards } from './endpoint.js';
 import { endpointsOf } from './endpoints.js';
 import { LocalCounters, type Counters } from './limits/counters.js';
 import { SharedCounters } from './limits/shared-counters.js';
 import { authenticateService, authenticateUser } from './middleware/authenticate.js';
-import { callContext } from './middleware/call-context.js';
 import { cors } from './middleware/cors.js';
 import { errorHandler, notFound } from './middleware/error-handler.js';
-import { inOrder } from './middleware/in-order.js';
 import { jsonBody } from './middleware/json-body.js';
 import { rateLimit } from './middleware/rate-limit.js';
-import { requestLog } from './middleware/request-log.js';
-import { requestMetrics } from './middleware/request-metrics.js';
-import { securityHeaders } from './middleware/security-headers.js';
-import { probePath, probes } from './probes.js';
 import { StoredServiceKeys } from './service-keys.js';
 
 /** The public HTTP API, with the page and what others mount on it. Top to bottom is the way of a call. */
@@ -31,27 +26,6 @@ export function createApp(deps: AppDeps): Express {
   if (deps.examplesDirectory !== undefined) app.use('/examples/', servePage(deps.examplesDirectory));
   app.use(guards.rateLimit, notFound);
   app.use(errorHandler(deps));
-  return app;
-}
-
-/** What every server of Synap begins with: the call's context, its log line, its metrics, headers, and probes. */
-export function createBase(deps: ProbeDeps): Express {
-  const app = express();
-  app.disable('x-powered-by');
-  // Answers belong to one user and change with every event: hashing each for an ETag would buy nothing.
-  app.disable('etag');
-  app.set('query parser', 'simple');
-  app.set('trust proxy', deps.config.http.trustProxy);
-  app.use(
-    inOrder([
-      callContext,
-      requestLog(deps.logger),
-      requestMetrics(deps.metrics),
-      securityHeaders(deps.config),
-      leaveWhenDraining(deps),
-      onProbes(probes(deps)),
-    ]),
-  );
   return app;
 }
 
@@ -75,19 +49,6 @@ export function guardsOf(
     userByQuery: authenticateUser(tokens, { inQuery: true }),
     service: (scope) => authenticateService(serviceKeys, scope),
     json: jsonBody(config.http.bodyLimitBytes),
-  };
-}
-
-/** Most calls are none: their way should not lead through the routes of these. */
-function onProbes(handle: RequestHandler): RequestHandler {
-  return (req, res, next) => (probePath.test(req.path) ? handle(req, res, next) : next());
-}
-
-/** A connection that is kept alive would hold the old process up: its client is told to open another. */
-function leaveWhenDraining({ lifecycle }: ProbeDeps): RequestHandler {
-  return (_req, res, next) => {
-    if (lifecycle.draining) res.setHeader('Connection', 'close');
-    next();
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Express, RequestHandler } from 'express';
-import { createBase } from './app.js';
+import { createBase } from './base.js';
 import type { ProbeDeps } from './deps.js';
 import { errorHandler, notFound } from './middleware/error-handler.js';
 

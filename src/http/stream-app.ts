@@ -1,5 +1,6 @@
 import type { Express } from 'express';
-import { countersOf, createBase, guardsOf, type GuardDeps } from './app.js';
+import { countersOf, guardsOf, type GuardDeps } from './app.js';
+import { createBase } from './base.js';
 import type { ProbeDeps } from './deps.js';
 import { mountEndpoints, type Endpoint } from './endpoint.js';
 import { cors } from './middleware/cors.js';

@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.js';
 import type { Logger } from '../platform/logger.js';
 import type { JobAdministration } from '../execution/administration.js';
 import type { QueueBackend } from '../queues/backend.js';
-import { createBoard } from './board.js';
+import type { BoardOptions } from './board.js';
 import { boardStyleSheet, closedPage, styleSheet } from './pages.js';
 import { requireSameOrigin } from './same-origin.js';
 import { createSessions } from './session.js';
@@ -47,8 +47,18 @@ export function createOperationsRouter(options: OperationsOptions): Router {
   router.use(signInRoutes({ sessions, sql: database.sql, isProduction, ...(attempts && { attempts }) }));
   router.use(requireOperator(sessions));
   router.get('/', (req, res) => res.redirect(303, `${req.baseUrl}/queues`));
-  router.use('/queues', boardHeaders, ...createBoard({ ...options, basePath: `${path}/queues` }));
+  router.use('/queues', boardHeaders, lazyBoard({ ...options, basePath: `${path}/queues` }));
   return router;
+}
+
+/** Loaded for the first operator who comes: most processes never see one. */
+function lazyBoard(options: BoardOptions): RequestHandler {
+  let loading: Promise<Router> | undefined;
+  const load = async (): Promise<Router> => {
+    const { createBoard } = await import('./board.js');
+    return Router().use(createBoard(options));
+  };
+  return async (req, res, next) => (await (loading ??= load()))(req, res, next);
 }
 
 function serveStyles(css: string): RequestHandler {

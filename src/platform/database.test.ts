@@ -33,7 +33,8 @@ describe('a lost connection', () => {
 test('both ways to Postgres live through the end of their connections, idle or lent out', async () => {
   const testDatabase = await createTestDatabase();
   const config = readConfig({ NODE_ENV: 'test' }).database;
-  const { pool, prisma, close } = createDatabase(testDatabase.url, config, pino({ level: 'silent' }));
+  const { pool, close, ...database } = createDatabase(testDatabase.url, config, pino({ level: 'silent' }));
+  const prisma = await database.prisma();
   const lent = await pool.connect();
   await Promise.all([lent.query('BEGIN'), pool.query('SELECT 1'), prisma.job.count()]);
   const lost = new Promise((resolve) => lent.once('end', () => resolve(true)));

@@ -1,8 +1,7 @@
-import { PrismaPg } from '@prisma/adapter-pg';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { DB } from '../generated/database.js';
-import { PrismaClient } from '../generated/prisma/client.js';
+import type { PrismaClient } from '../generated/prisma/client.js';
 import { Circuit } from './circuit.js';
 import { systemClock, type Clock } from './clock.js';
 import type { Config } from './config.js';
@@ -21,12 +20,13 @@ types.setTypeParser(pg.types.builtins.INT8, Number);
 
 /**
  * The two ways to Postgres. `pool` and `sql` are the hot path: prepared statements and typed SQL. `prisma` is for
- * everything else; it has a small pool of its own so that a slow listing never takes a connection from accepting.
+ * everything else; it has a small pool of its own so that a slow listing never takes a connection from accepting. It is loaded
+ * by the first who asks for it: most processes never do, and it takes as much memory as all that they run.
  */
 export interface Database {
   readonly pool: pg.Pool;
   readonly sql: Sql;
-  readonly prisma: PrismaClient;
+  prisma(): Promise<PrismaClient>;
   /** Resolves when Postgres answers, on a connection of its own: a pool that is all lent out is no outage. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -60,18 +60,23 @@ export function createDatabase(
     pool: { ...connection, application_name: 'synap-prisma', max: 5 },
   });
   const sql = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
-  const prisma = new PrismaClient({ adapter: new PrismaPg(prismaPool) });
+  let prisma: Promise<PrismaClient> | undefined;
   return {
     pool,
     sql,
-    prisma,
+    prisma: () => (prisma ??= loadPrisma(prismaPool)),
     ping: ping.run,
     async close() {
       circuit.stop();
-      await prisma.$disconnect();
+      await prisma?.then((opened) => opened.$disconnect());
       await Promise.all([pool.end(), prismaPool.end(), ping.end()]);
     },
   };
+}
+
+async function loadPrisma(pool: pg.Pool): Promise<PrismaClient> {
+  const { openPrisma } = await import('./prisma.js');
+  return openPrisma(pool);
 }
 
 /** One connection that nothing else can use up: a process that is too busy to say that it lives would be taken for dead. */

@@ -10,6 +10,7 @@ import {
 import type * as engineModule from '@prisma/schema-engine-wasm/schema_engine_bg';
 import pg from 'pg';
 import { SynapError, toError } from './errors.js';
+import { summarizeEngineLog } from './schema-engine-log.js';
 
 export interface Migration {
   readonly name: string;
@@ -133,10 +134,4 @@ function describeFailure(thrown: unknown, factory: ErrorCapturingSqlMigrationAwa
     return `migration failed: ${toError(factory.errorRegistry.consumeError(Number(external))?.error).message}`;
   const name = /migration_name="([^"]+)"/.exec(message)?.[1] ?? '';
   return `migration ${name} failed: ${panicMessage === '' ? summarizeEngineLog(message) : panicMessage}`;
-}
-
-/** What the engine says, and records with a failed migration, is a preamble, what Postgres said, and its own stack. */
-export function summarizeEngineLog(log: string): string {
-  const said = /(?:ERROR|FATAL): .*/.exec(log) ?? /\S.*/.exec(log);
-  return said?.[0] ?? 'no reason is recorded';
 }

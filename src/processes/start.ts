@@ -11,15 +11,11 @@ import { applyMigrations, findPendingMigrations } from '../platform/migrate.js';
 import { checkRedis } from '../platform/redis.js';
 import { version } from '../platform/version.js';
 import { checkQueueSchema, migrateQueues } from '../queues/postgres-store.js';
-import { startApi } from './api.js';
 import { greet } from './banner.js';
 import { provision, type Provisions } from './development.js';
-import { startDispatcher } from './dispatcher.js';
 import { startInternalServer, startProbes } from './internal.js';
 import { createNode, type SynapNode } from './node.js';
-import { startRealtime } from './realtime.js';
 import { listen } from './server.js';
-import { startWorker } from './worker.js';
 
 const migrationsDir = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../prisma/migrations');
 
@@ -32,13 +28,16 @@ export async function start(
 ): Promise<void> {
   const http = await listen(given.http.port, given.http.host);
   lifecycle.onStop('http', () => http.close());
+  const loading = loadRoles(given.roles);
+  // Told where it is awaited: what keeps the database from starting comes first.
+  loading.catch(() => undefined);
   const provisions = await provision(given, http.port, lifecycle, logger);
   const { config } = provisions;
 
   await prepareDatabase(provisions, lifecycle, logger);
   const node = createNode({ ...provisions, features, logger, lifecycle, http });
   await startInternalServer(node);
-  await startRoles(node);
+  await startRoles(node, await loading);
 
   if (lifecycle.draining) return;
   logger.info({ port: http.port, queues: node.backend.mode, version }, 'Synap is ready');
@@ -82,15 +81,27 @@ function notMigrated(why: string): SynapError {
   );
 }
 
+/** Only what this process runs: a worker has no use for Express' routes and Socket.IO, and they would double its memory. */
+async function loadRoles(roles: Config['roles']) {
+  const has = new Set(roles);
+  const [api, realtime, dispatcher, worker] = await Promise.all([
+    has.has('api') ? import('./api.js') : undefined,
+    has.has('realtime') ? import('./realtime.js') : undefined,
+    has.has('dispatcher') ? import('./dispatcher.js') : undefined,
+    has.has('worker') ? import('./worker.js') : undefined,
+  ]);
+  return { api, realtime, dispatcher, worker };
+}
+
 /** What sends comes last: a worker that finds its first job needs sockets and dispatch to be there. */
-async function startRoles(node: SynapNode): Promise<void> {
-  const has = new Set(node.config.roles);
-  if (has.has('api')) startApi(node);
-  else startProbes(node);
-  if (has.has('realtime')) startRealtime(node);
-  if (has.has('dispatcher')) startDispatcher(node);
-  if (has.has('worker')) await startWorker(node);
-  if (has.has('api') || has.has('realtime')) keepServingAtFirst(node);
+async function startRoles(node: SynapNode, roles: Awaited<ReturnType<typeof loadRoles>>): Promise<void> {
+  const { api, realtime, dispatcher, worker } = roles;
+  if (api === undefined) startProbes(node);
+  else api.startApi(node);
+  realtime?.startRealtime(node);
+  dispatcher?.startDispatcher(node);
+  await worker?.startWorker(node);
+  if (api !== undefined || realtime !== undefined) keepServingAtFirst(node);
 }
 
 /** Registered last, so first when it stops: readiness fails already, and whoever has not noticed yet is still served. */

@@ -12,7 +12,9 @@ const listThreads = defineRead({
   params: z.object({}),
   query: pageQuery,
   async run({ userId, query, database }) {
-    const rows = await database.prisma.conversationThread.findMany({
+    const rows = await (
+      await database.prisma()
+    ).conversationThread.findMany({
       where: { userId, ...threadPaging.after(query) },
       ...threadPaging.window(query),
     });
@@ -25,7 +27,7 @@ const listMessages = defineRead({
   params: z.object({ threadId: clientIdSchema }),
   query: pageQuery,
   async run({ userId, params: { threadId }, query, database }) {
-    const { conversationThread, conversationMessage } = database.prisma;
+    const { conversationThread, conversationMessage } = await database.prisma();
     if ((await conversationThread.findUnique({ where: { userId_id: { userId, id: threadId } } })) === null)
       return undefined;
     const rows = await conversationMessage.findMany({

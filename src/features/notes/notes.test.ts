@@ -70,7 +70,7 @@ describe('a note from text', () => {
     expect(await kit.replay(eventId, 'restart')).toMatchObject({ outcome: 'completed' });
     const { items } = (await kit.read('restarted', '/v1/notes')) as NotesPage;
     expect(items.map(({ id }) => id)).toEqual([aggregateId]);
-    expect(await kit.database.prisma.file.count({ where: { userId: 'restarted' } })).toBe(1);
+    expect(await (await kit.database.prisma()).file.count({ where: { userId: 'restarted' } })).toBe(1);
   });
 
   test('survives crashes, and its file is stored under one name', async () => {

@@ -11,7 +11,9 @@ const listNotes = defineRead({
   params: z.object({}),
   query: pageQuery,
   async run({ userId, query, database }) {
-    const rows = await database.prisma.note.findMany({
+    const rows = await (
+      await database.prisma()
+    ).note.findMany({
       where: { userId, ...paging.after(query) },
       omit: { content: true },
       ...paging.window(query),
@@ -25,7 +27,7 @@ const getNote = defineRead({
   params: z.object({ id: clientIdSchema }),
   query: z.object({}),
   async run({ userId, params: { id }, database }) {
-    const row = await database.prisma.note.findUnique({ where: { userId_id: { userId, id } } });
+    const row = await (await database.prisma()).note.findUnique({ where: { userId_id: { userId, id } } });
     return row === null ? undefined : { ...toSummary(row), content: row.content };
   },
 });

@@ -11,7 +11,9 @@ const listProjects = defineRead({
   params: z.object({}),
   query: pageQuery,
   async run({ userId, query, database }) {
-    const rows = await database.prisma.project.findMany({
+    const rows = await (
+      await database.prisma()
+    ).project.findMany({
       where: { userId, ...paging.after(query) },
       ...paging.window(query),
     });
@@ -24,7 +26,7 @@ const getProject = defineRead({
   params: z.object({ id: clientIdSchema }),
   query: z.object({}),
   async run({ userId, params: { id }, database }) {
-    const row = await database.prisma.project.findUnique({ where: { userId_id: { userId, id } } });
+    const row = await (await database.prisma()).project.findUnique({ where: { userId_id: { userId, id } } });
     return row === null ? undefined : toProjectView(row);
   },
 });

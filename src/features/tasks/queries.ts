@@ -16,7 +16,9 @@ const listTasks = defineRead({
   params: z.object({}),
   query: taskQuery,
   async run({ userId, query, database }) {
-    const rows = await database.prisma.task.findMany({
+    const rows = await (
+      await database.prisma()
+    ).task.findMany({
       where: { userId, ...narrowed(query), ...paging.after(query) },
       ...paging.window(query),
     });
@@ -29,7 +31,7 @@ const getTask = defineRead({
   params: z.object({ id: clientIdSchema }),
   query: z.object({}),
   async run({ userId, params: { id }, database }) {
-    const row = await database.prisma.task.findUnique({ where: { userId_id: { userId, id } } });
+    const row = await (await database.prisma()).task.findUnique({ where: { userId_id: { userId, id } } });
     return row === null ? undefined : toTaskView(row);
   },
 });
