@@ -39,10 +39,17 @@ export interface SynapProcess {
 const jwtSecret = 'a secret that only the benchmark knows: 0123456789';
 const apiKey = 'an api key that only the benchmark knows: 0123456789';
 const program = path.join(import.meta.dirname, 'app/main.ts');
-/** docker-compose.prod.yml: NODE_HEAP_MB. */
+/** docker-compose.prod.yml: NODE_HEAP_MB and NODE_YOUNG_HEAP_MB. */
 const heapMb = 256;
+const youngHeapMb = 4;
 /** Of Node, as docker/Dockerfile and docker-compose.prod.yml have them; peers get the same. */
-export const productionFlags: readonly string[] = ['--enable-source-maps', `--max-old-space-size=${heapMb}`];
+export const productionFlags: readonly string[] = [
+  '--enable-source-maps',
+  `--max-old-space-size=${heapMb}`,
+  `--max-semi-space-size=${youngHeapMb}`,
+];
+/** docker/Dockerfile. */
+export const productionEnvironment = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2' } as const;
 
 /** Synap as it is deployed, each process with production's flags and settings, with the benchmark's handlers. */
 export class Synap {
@@ -118,12 +125,7 @@ async function startProcess(
   const log = openSync(logFile, 'a');
   const child = await startChild(
     process.execPath,
-    [
-      '--enable-source-maps',
-      `--max-old-space-size=${heapMb}`,
-      ...(options.nodeFlags ?? []),
-      await runnable(options.program ?? program),
-    ],
+    [...productionFlags, ...(options.nodeFlags ?? []), await runnable(options.program ?? program)],
     { env: environment(place, options, { roles, port, metricsPort, directory }), stdio: ['ignore', log, log] },
   );
   closeSync(log);
@@ -143,7 +145,7 @@ function environment(place: Place, options: SynapOptions, own: Own): Record<stri
   const { databaseUrl, isOnPostgresAlone = false, env } = options;
   return {
     PATH: process.env['PATH'] ?? '',
-    NODE_ENV: 'production',
+    ...productionEnvironment,
     SYNAP_DIR: own.directory,
     LOG_LEVEL: 'info',
     DATABASE_URL: databaseUrl,

@@ -8,7 +8,7 @@ import type { Bench, Figure, Measure, MeasureReport, Plot } from '../measure.ts'
 import { blockMeans, slopeOf } from '../regression.ts';
 import { residentMb } from '../resident.ts';
 import { median } from '../rounds.ts';
-import { productionFlags, Synap } from '../synap.ts';
+import { productionEnvironment, productionFlags, Synap } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
 import { SteadyLoad } from './steady-load.ts';
 
@@ -30,7 +30,7 @@ interface Peer {
 async function startPeer(redisUrl: string): Promise<Peer> {
   const entry = await compiled(path.join(import.meta.dirname, '../peers/bare-bullmq-worker.ts'));
   const child = await startChild(process.execPath, [...productionFlags, entry, redisUrl], {
-    env: { NODE_ENV: 'production' },
+    env: productionEnvironment,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (child.stdout === null) throw new Error('the bare worker has no output');
@@ -155,7 +155,7 @@ async function measure(bench: Bench): Promise<MeasureReport> {
 }
 
 const notesOf = ({ accepted, heard }: SteadyLoad, warmUpS: number): string[] => [
-  `The product with all its features, each role a process with production’s flags; ${accepted} tasks were asked for at random moments by 50 users, each done in a transaction, and ${heard} notifications heard at 50 sockets.`,
+  `The product with all its features, each role a process with production’s flags; ${accepted} tasks were asked for at random moments by 50 users, each done in a transaction, and ${heard} notifications heard at 50 sockets; one arrival of 20 reads its user’s list.`,
   'The peer: a BullMQ worker on one queue, nothing to do, the same Node flags, the same Redis.',
   `Memory is VmRSS of /proc, once a second; figures are medians after ${warmUpS} s. Growth is the slope by least squares over means of blocks, ± 95 % confidence.`,
 ];

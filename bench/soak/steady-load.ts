@@ -7,7 +7,10 @@ import type { Synap } from '../synap.ts';
 
 const users = Array.from({ length: 50 }, (_, index) => `user-${index}`);
 
-/** Tasks that users ask for at a steady rate, each heard of by its user's open page. */
+/** One of so many arrivals reads its user's list: what reading loads is part of an api's memory. */
+const readsOneOf = 20;
+
+/** Tasks that users ask for at a steady rate, each heard of by its user's open page; now and then a page reads its list. */
 export class SteadyLoad {
   readonly #url: string;
   readonly #tokens: readonly string[];
@@ -19,7 +22,7 @@ export class SteadyLoad {
   heard = 0;
 
   private constructor(url: string, tokens: readonly string[], sockets: readonly Socket[], random: Random) {
-    this.#url = `${url}/v1/events`;
+    this.#url = url;
     this.#tokens = tokens;
     this.#sockets = sockets;
     this.#random = random;
@@ -47,7 +50,7 @@ export class SteadyLoad {
     for (let atMs = 0; atMs < durationMs; atMs += (-Math.log(1 - this.#random.next()) * 1_000) / perSecond) {
       const waitMs = atMs - (performance.now() - beganAt);
       if (waitMs > 1) await delay(waitMs);
-      sent.push(this.#post());
+      sent.push(this.#random.below(readsOneOf) === 0 ? this.#read() : this.#post());
       if (sent.length > 1_000) await Promise.all(sent.splice(0, 500));
     }
     await Promise.all(sent);
@@ -60,19 +63,30 @@ export class SteadyLoad {
   }
 
   async #post(): Promise<void> {
-    const n = this.#random.below(users.length);
+    const data = { title: `Task ${this.accepted}` };
+    const body = JSON.stringify({ type: 'task.creation.requested', data });
+    if (await this.#ask('/v1/events', 202, { method: 'POST', body })) this.accepted += 1;
+  }
+
+  async #read(): Promise<void> {
+    await this.#ask('/v1/tasks?limit=20', 200, { method: 'GET' });
+  }
+
+  /** @returns whether it was answered with this status */
+  async #ask(path: string, status: number, asked: { method: 'GET' | 'POST'; body?: string }): Promise<boolean> {
+    const token = this.#tokens[this.#random.below(users.length)];
     try {
-      const { statusCode, body } = await request(this.#url, {
-        method: 'POST',
+      const { statusCode, body } = await request(`${this.#url}${path}`, {
+        ...asked,
         dispatcher: this.#agent,
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#tokens[n]}` },
-        body: JSON.stringify({ type: 'task.creation.requested', data: { title: `Task ${this.accepted}` } }),
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
       });
       await body.dump();
-      if (statusCode !== 202) throw new Error(`answered ${statusCode}`);
-      this.accepted += 1;
+      if (statusCode !== status) throw new Error(`${path} was answered ${statusCode}`);
+      return true;
     } catch (thrown) {
       this.#failed.push(thrown);
+      return false;
     }
   }
 }

@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { pino, type Logger, type LoggerOptions } from 'pino';
-import { PinoPretty } from 'pino-pretty';
+import type * as Pretty from 'pino-pretty';
 import type { Config } from './config.js';
 import { currentContext } from './context.js';
 import { toError } from './errors.js';
@@ -43,6 +44,8 @@ function forMachines() {
 
 /** In this thread and at once, so that lines stand in the order in which things happened, also at the end of a process. */
 function forPeople(hasColour: boolean) {
+  // Loaded where it is used: in production nobody reads.
+  const { PinoPretty } = createRequire(import.meta.url)('pino-pretty') as typeof Pretty;
   return PinoPretty({
     ignore: 'pid,hostname,roles',
     translateTime: 'SYS:HH:MM:ss',
