@@ -138,6 +138,7 @@ async function measure(bench: Bench): Promise<MeasureReport> {
     await eventually(
       () => Promise.resolve(load.heard >= load.accepted ? true : undefined),
       'every task to be heard of',
+      60_000,
     );
     return {
       figures: figuresOf(samples, warmUpS, bench.pick(30, 4)),
