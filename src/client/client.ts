@@ -6,6 +6,7 @@ import { Value } from './emitter.js';
 import { createEnvironment, type Environment } from './environment.js';
 import { randomId } from './random-id.js';
 import { closedError, SynapClientError } from './errors.js';
+import { eventIdOf } from './event-id.js';
 import { Events } from './events.js';
 import { Http } from './http.js';
 import type { Unsent } from './kept-events.js';
@@ -13,6 +14,7 @@ import type { Link, OpenLink } from './link.js';
 import { createNotificationsApi } from './notifications-api.js';
 import { Outbox } from './outbox.js';
 import { RecentIds } from './recent-ids.js';
+import { isRequestView } from './request-view.js';
 import { Requests } from './requests.js';
 import { Room } from './room.js';
 import { socketSessions, type Io } from './socket-session.js';
@@ -25,6 +27,7 @@ import type {
   NotificationsApi,
   Observable,
   OutgoingEvent,
+  RequestEnd,
   RequestState,
   RoomListeners,
   Sent,
@@ -91,13 +94,15 @@ class Client implements SynapClient {
     this.notifications = createNotificationsApi(http);
     this.#requests = new Requests({
       subscribe: (...args) => this.subscribe(...args),
-      after: deps.environment.after,
+      ask: (requestId) => http.attempt(`/v1/requests/${encodeURIComponent(requestId)}`, () => ({}), isRequestView),
+      idOf: (event) => eventIdOf(deps.credentials.userId, event),
+      ...{ after: deps.environment.after, random: deps.environment.random },
       onError,
     });
     this.#outbox = new Outbox({
       ...{ http, credentials: deps.credentials, environment: deps.environment, onError },
       prepare: (event) => this.#prepare(event),
-      onAccepted: ({ requestId }) => this.#requests.accepted(requestId),
+      onAccepted: (event) => this.#requests.accepted(event),
       onRefused: (event, error, hasCaller) => this.#eventRefused(event, error, hasCaller),
     });
     this.#link = deps.open({
@@ -156,7 +161,7 @@ class Client implements SynapClient {
     return this.#requests.observe(requestId);
   }
 
-  waitFor(requestId: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<WireNotification> {
+  waitFor(requestId: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<RequestEnd> {
     return this.#requests.waitFor(requestId, signal);
   }
 
@@ -208,6 +213,7 @@ class Client implements SynapClient {
     if (state !== 'connected') return;
     for (const room of this.#rooms.values()) room.join();
     this.#outbox.hurry();
+    this.#requests.connected();
   }
 
   #notified(notifications: readonly WireNotification[]): void {
@@ -230,8 +236,8 @@ class Client implements SynapClient {
   }
 
   /** Its room first. Without a connection it does not wait for it: the room begins with all that is stored, so nothing is missed. */
-  async #prepare({ requestId }: Unsent): Promise<void> {
-    const heard = this.#requests.send(requestId);
+  async #prepare(event: Unsent): Promise<void> {
+    const heard = this.#requests.send(event.requestId, event);
     if (this.#state.get() !== 'connected') return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#deps.environment.after(patienceMs, resolve);
@@ -239,8 +245,8 @@ class Client implements SynapClient {
     cancel();
   }
 
-  #eventRefused({ requestId }: Unsent, error: SynapClientError, hasCaller: boolean): void {
-    this.#requests.refused(requestId, error);
+  #eventRefused(event: Unsent, error: SynapClientError, hasCaller: boolean): void {
+    this.#requests.refused(event, error);
     if (!hasCaller) this.#events.emit('error', error);
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { WireNotification } from '../realtime/contract.js';
-import { accepted, isOver, newRequestState, notified, progressed } from './request-state.js';
+import { accepted, ended, isOver, newRequestState, notified, progressed } from './request-state.js';
 
 const notification = (type: string, more: Partial<WireNotification> = {}): WireNotification => ({
   ...{ id: type, type, data: {}, status: 'success', timestamp: '2026-01-01T00:00:00.000Z' },
@@ -10,14 +10,15 @@ const cancelled = notification('note.creation.cancelled', { data: { eventId: 'e'
 const progress = { room: 'request_r', requestId: 'r', eventId: 'e', percent: 60, timestamp: '' };
 
 test('a request that was cancelled is not shown as completed', () => {
-  const state = notified(progressed(accepted(newRequestState('r')), progress), cancelled);
+  const state = ended(progressed(accepted(newRequestState('r')), progress), cancelled);
   expect(state).toMatchObject({ status: 'cancelled', percent: 60, error: undefined, result: { state: 'cancelled' } });
   expect(isOver(state)).toBe(true);
   expect(progressed(state, progress)).toBe(state);
-  expect(notified(state, notification('note.creation.started', { status: 'pending' })).status).toBe('cancelled');
+  const late = notification('note.creation.started', { status: 'pending', eventId: 'e' });
+  expect(notified(state, late, cancelled).status).toBe('cancelled');
 });
 
 test('a feature’s own success of such a name is a success', () => {
   const own = notification('booking.seat.cancelled', { data: { seat: 7 } });
-  expect(notified(newRequestState('r'), own)).toMatchObject({ status: 'completed', percent: 100 });
+  expect(ended(newRequestState('r'), own)).toMatchObject({ status: 'completed', percent: 100 });
 });

@@ -1,7 +1,8 @@
 import type { WireNotification, WireProgress } from '../realtime/contract.js';
-import type { RequestState } from './types.js';
+import type { RequestView } from './request-view.js';
+import type { RequestEnd, RequestState } from './types.js';
 
-// One request as a page shows it: a pure function for each thing that can be heard of it.
+// One request as a page shows it: a pure function for each thing that can be heard of it. What its end is, RequestRoots knows.
 
 export function newRequestState(requestId: string): RequestState {
   return {
@@ -23,7 +24,7 @@ export function refused(state: RequestState, error: NonNullable<RequestState['er
 }
 
 /** A tick that comes late, behind the end, changes nothing; the bar never goes back. */
-export function progressed(state: RequestState, { percent, message }: WireProgress): RequestState {
+export function progressed(state: RequestState, { percent, message }: Omit<WireProgress, 'room'>): RequestState {
   if (isOver(state)) return state;
   return {
     ...state,
@@ -37,33 +38,46 @@ export function streamed(state: RequestState, text: string): RequestState {
   return isOver(state) ? state : { ...state, status: 'processing', text };
 }
 
-/**
- * `pending` is a stage on the way, and after a failure the beginning of a replay; anything else is an end.
- */
-export function notified(state: RequestState, notification: WireNotification): RequestState {
+/** @param end what has ended the request by now, where anything has */
+export function notified(state: RequestState, notification: WireNotification, end?: RequestEnd): RequestState {
   const next = { ...state, notifications: [...state.notifications, notification] };
-  if (isEnd(notification)) return ended(next, notification);
-  if (state.status === 'completed' || state.status === 'cancelled') return next;
-  return state.status === 'failed'
-    ? { ...next, status: 'processing', percent: 0, text: '', error: undefined }
-    : { ...next, status: 'processing' };
+  if (end !== undefined) return next;
+  // A broadcast is shown, and says nothing of how the request stands.
+  return notification.eventId === undefined ? next : underWay(next);
 }
 
-/** True of the notification that ends its request. */
-export function isEnd({ status }: WireNotification): boolean {
-  return status !== 'pending';
+/** It goes on: after an end because it was replayed, or because another event of it was accepted. */
+export function underWay(state: RequestState): RequestState {
+  return isOver(state)
+    ? { ...state, status: 'processing', percent: 0, text: '', result: undefined, error: undefined }
+    : { ...state, status: 'processing' };
 }
 
-function ended(state: RequestState, { type, status, data, error }: WireNotification): RequestState {
-  const over = { ...state, text: '', result: data, error: undefined, message: undefined };
-  if (status === 'error') {
-    const told = error ?? { code: 'failed', message: 'It failed.' };
-    return { ...over, status: 'failed', error: told };
+/** What the server says of one that has not ended. */
+export function told(state: RequestState, { status, progress }: RequestView): RequestState {
+  if (status === 'pending') return accepted(state);
+  if (status !== 'processing') return state;
+  const { percent, message } = progress;
+  const going = underWay(state);
+  return { ...going, percent: Math.max(going.percent, percent), message: message ?? going.message };
+}
+
+export function ended(state: RequestState, end: RequestEnd): RequestState {
+  const over = { ...state, text: '', result: end.data, error: undefined, message: undefined };
+  if (end.status === 'error') {
+    const error = end.error ?? { code: 'failed', message: 'It failed.' };
+    return { ...over, status: 'failed', error };
   }
-  // `success`, because nothing went wrong, and yet nothing is done.
-  if (type.endsWith('.cancelled') && isCancelled(data)) return { ...over, status: 'cancelled' };
-  return { ...over, status: 'completed', percent: 100 };
+  return isCancellation(end) ? { ...over, status: 'cancelled' } : { ...over, status: 'completed', percent: 100 };
 }
 
-const isCancelled = (data: unknown): boolean =>
-  typeof data === 'object' && data !== null && 'state' in data && data.state === 'cancelled';
+/** `success`, because nothing went wrong, and yet nothing is done. */
+export function isCancellation({ type, data }: Pick<RequestEnd, 'type' | 'data'>): boolean {
+  return (
+    type.endsWith('.cancelled') &&
+    typeof data === 'object' &&
+    data !== null &&
+    'state' in data &&
+    data.state === 'cancelled'
+  );
+}

@@ -1,11 +1,33 @@
 import type { WireNotification } from '../realtime/contract.js';
 import { Value } from './emitter.js';
 import { closedError, type SynapClientError } from './errors.js';
-import { accepted, isEnd, isOver, newRequestState, notified, progressed, refused, streamed } from './request-state.js';
-import type { Observable, RequestState, RoomListeners, Start, Subscription } from './types.js';
+import type { TryLater } from './http.js';
+import type { Unsent } from './kept-events.js';
+import { RequestQuestion } from './request-question.js';
+import { RequestRoots } from './request-roots.js';
+import {
+  accepted,
+  ended,
+  isOver,
+  newRequestState,
+  notified,
+  progressed,
+  refused,
+  streamed,
+  told,
+  underWay,
+} from './request-state.js';
+import type { RequestView } from './request-view.js';
+import type { Observable, RequestEnd, RequestState, RoomListeners, Start, Subscription } from './types.js';
 
 interface Tracked {
   readonly state: Value<RequestState>;
+  readonly roots: RequestRoots;
+  /** What `state` shows as its end. */
+  end: RequestEnd | undefined;
+  /** Events of this page that are or were being posted, with their ids, which are known with the user. */
+  readonly posted: Map<Unsent, string | undefined>;
+  readonly question: RequestQuestion;
   subscription: Subscription | undefined;
   /** How many want its room: those who watch it, waiters, and the event that was sent, until it has ended. */
   holders: number;
@@ -15,14 +37,19 @@ interface Tracked {
 
 export interface RequestsDeps {
   readonly subscribe: (room: string, listeners: RoomListeners, start: Start) => Subscription;
+  /** How the server says that it stands. @throws SynapClientError where it is refused; 404 where there is none */
+  readonly ask: (requestId: string) => Promise<RequestView | TryLater>;
+  /** Once the user is known, as they are when anything is heard. */
+  readonly idOf: (event: Unsent) => string;
   readonly after: (delayMs: number, run: () => void) => () => void;
+  readonly random: () => number;
   readonly onError: (thrown: unknown) => void;
 }
 
-/** Nobody asks for these any more; the server allows 100 rooms a connection. */
+/** Nobody asks for these any more. */
 const maxIdle = 100;
 const maxSent = 50;
-/** So long after its end a request that is shown leaves its room: an answer of several pages may hold an end that was replayed. */
+/** After its end a request that is shown stays in its room: an answer of several pages may hold an end that was replayed. */
 const lingerMs = 10_000;
 
 /** The requests that somebody of this page asks after, each with a room while somebody does. */
@@ -55,14 +82,18 @@ export class Requests {
   /** Heard in whatever room: a request that had ended and was replayed is in its room again while it is shown. */
   heard({ requestId, id }: WireNotification): void {
     const tracked = requestId === undefined ? undefined : this.#tracked.get(requestId);
-    if (tracked === undefined || tracked.watchers.size === 0) return;
-    if (tracked.state.get().notifications.some((known) => known.id === id)) return;
+    if (tracked === undefined || tracked.state.get().notifications.some((known) => known.id === id)) return;
     for (const look of tracked.watchers) look(true);
   }
 
-  /** Listens from before it is posted until it has ended. @returns when the room is heard */
-  send(requestId: string): Promise<unknown> {
+  /**
+   * Listens from before it is posted until it has ended.
+   * @param posted the event, when it is about to be posted
+   * @returns when the room is heard
+   */
+  send(requestId: string, posted?: Unsent): Promise<unknown> {
     const tracked = this.#track(requestId);
+    if (posted) tracked.posted.set(posted, undefined);
     if (!this.#sent.has(requestId)) {
       const release = this.#hold(requestId, tracked);
       const end = tracked.state.subscribe(() => isOver(tracked.state.get()) && this.#releaseSent(requestId));
@@ -76,21 +107,32 @@ export class Requests {
     return tracked.subscription?.ready.catch(() => undefined) ?? Promise.resolve();
   }
 
-  accepted(requestId: string): void {
-    this.#change(requestId, accepted);
+  accepted({ requestId }: Unsent): void {
+    const tracked = this.#track(requestId);
+    this.#know(tracked);
+    this.#settle(tracked, accepted);
   }
 
-  refused(requestId: string, { code, message }: SynapClientError): void {
-    this.#change(requestId, (state) => refused(state, { code, message }));
+  refused(event: Unsent, { code, message }: SynapClientError): void {
+    const { requestId } = event;
+    const tracked = this.#track(requestId);
+    const id = tracked.posted.get(event);
+    if (id !== undefined) tracked.roots.remove(id);
+    tracked.posted.delete(event);
+    this.#settle(tracked, (state) => refused(state, { code, message }));
     this.#releaseSent(requestId);
   }
 
-  waitFor(requestId: string, signal?: AbortSignal): Promise<WireNotification> {
-    const { promise, resolve, reject } = Promise.withResolvers<WireNotification>();
+  /** There is a connection: what could not be asked is asked again. */
+  connected(): void {
+    for (const { question } of this.#tracked.values()) question.hurry();
+  }
+
+  waitFor(requestId: string, signal?: AbortSignal): Promise<RequestEnd> {
+    const { promise, resolve, reject } = Promise.withResolvers<RequestEnd>();
     const tracked = this.#track(requestId);
     const check = (): void => {
-      const end = tracked.state.get().notifications.findLast(isEnd);
-      if (end !== undefined) resolve(end);
+      if (tracked.end !== undefined) resolve(tracked.end);
     };
     const stop = [tracked.state.subscribe(check), this.#hold(requestId, tracked)];
     const aborted = () => reject(signal?.reason as Error);
@@ -110,6 +152,7 @@ export class Requests {
 
   close(): void {
     this.#closing.abort();
+    for (const { question } of this.#tracked.values()) question.stop();
     this.#tracked.clear();
     this.#sent.clear();
   }
@@ -117,8 +160,15 @@ export class Requests {
   #track(requestId: string): Tracked {
     const known = this.#tracked.get(requestId);
     if (known !== undefined) return known;
-    const state = new Value(newRequestState(requestId), this.#deps.onError);
-    const tracked: Tracked = { state, subscription: undefined, holders: 0, watchers: new Set() };
+    const tracked: Tracked = {
+      state: new Value(newRequestState(requestId), this.#deps.onError),
+      roots: new RequestRoots(),
+      end: undefined,
+      posted: new Map(),
+      question: this.#questionOf(requestId, () => tracked),
+      subscription: undefined,
+      ...{ holders: 0, watchers: new Set() },
+    };
     this.#tracked.set(requestId, tracked);
     const idle = [...this.#tracked].filter(([, { holders, watchers }]) => holders + watchers.size === 0);
     if (idle.length > maxIdle && idle[0] !== undefined) this.#tracked.delete(idle[0][0]);
@@ -169,27 +219,71 @@ export class Requests {
     return () => {
       if (!isHeld) return;
       isHeld = false;
-      tracked.holders -= 1;
-      if (tracked.holders > 0) return;
+      if ((tracked.holders -= 1) > 0) return;
+      tracked.question.stop();
       tracked.subscription?.unsubscribe();
       tracked.subscription = undefined;
     };
   }
 
-  #hears(requestId: string, { state }: Tracked): RoomListeners {
+  #hears(requestId: string, tracked: Tracked): RoomListeners {
+    const { state, roots, question } = tracked;
     return {
-      onNotification: (notification) => state.set(notified(state.get(), notification)),
+      onNotification: (notification) => {
+        this.#know(tracked);
+        roots.heard(notification);
+        this.#settle(tracked, (shown) => notified(shown, notification, roots.end));
+        if (roots.isUnclear) question.want();
+      },
       onProgress: (progress) => progress.requestId === requestId && state.set(progressed(state.get(), progress)),
       onText: ({ text }) => state.set(streamed(state.get(), text)),
-      // What it shows begins anew with what there still is.
-      onReset: (reason) =>
-        reason !== 'first' && state.set({ ...newRequestState(requestId), status: state.get().status }),
+      onReset: (reason) => {
+        // One that this page has just posted began with it.
+        if (reason === 'first') return tracked.posted.size + roots.size === 0 && question.want();
+        // What it shows begins anew with what there still is, and with what the server says.
+        roots.lost();
+        tracked.end = undefined;
+        state.set({ ...newRequestState(requestId), status: state.get().status });
+        question.again();
+      },
     };
   }
 
-  #change(requestId: string, change: (state: RequestState) => RequestState): void {
-    const { state } = this.#track(requestId);
-    state.set(change(state.get()));
+  #questionOf(requestId: string, get: () => Tracked): RequestQuestion {
+    const { ask, after, random, onError } = this.#deps;
+    return new RequestQuestion({
+      ...{ after, random, onError },
+      ask: () => ask(requestId),
+      onAsking: () => get().roots.asking(),
+      onAnswer: (view) => {
+        const tracked = get();
+        this.#know(tracked);
+        tracked.roots.told(view);
+        this.#settle(tracked, (state) => (tracked.roots.end === undefined ? told(state, view) : state));
+        if (tracked.roots.isUnclear) tracked.question.want();
+      },
+    });
+  }
+
+  /** Anything that is heard was heard with a token, so the ids are known by now. */
+  #know({ roots, posted }: Tracked): void {
+    for (const [event, id] of posted) {
+      if (id !== undefined) continue;
+      const known = this.#deps.idOf(event);
+      posted.set(event, known);
+      roots.add(known);
+    }
+  }
+
+  /** Shows a change, and with it what the roots have come to; listeners hear of both at once. */
+  #settle(tracked: Tracked, change: (state: RequestState) => RequestState): void {
+    const { state, roots } = tracked;
+    const { end } = roots;
+    const next = change(state.get());
+    const isNews = end !== tracked.end;
+    tracked.end = end;
+    if (!isNews) state.set(next);
+    else state.set(end === undefined ? underWay(next) : ended(next, end));
   }
 
   #releaseSent(requestId: string): void {

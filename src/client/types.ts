@@ -79,12 +79,19 @@ export interface RequestState {
   readonly message: string | undefined;
   /** What is being streamed, as far as it has come; the durable notification at the end replaces it. */
   readonly text: string;
-  /** The `data` of the notification that ended it. */
+  /** The `data` of what ended it. */
   readonly result: WireNotification['data'] | undefined;
   readonly error: { readonly code: string; readonly message: string } | undefined;
-  /** All of its notifications, in order. */
+  /** All that came to its room, broadcasts too, in order; after a reset, what has come since. */
   readonly notifications: readonly WireNotification[];
 }
+
+/**
+ * What ended a request: its notification, or, where that is not to be had any more, what the server says of it, with the types `request.completed`,
+ * `request.failed` and `request.cancelled`, and no `id`, `room`, `seq` and `epoch`.
+ */
+export type RequestEnd = Partial<WireNotification> &
+  Pick<WireNotification, 'type' | 'status' | 'data' | 'timestamp' | 'eventId' | 'error'>;
 
 /** A value that changes: `get` answers the same object until it has changed, so React's useSyncExternalStore takes it as it is. */
 export interface Observable<T> {
@@ -135,8 +142,11 @@ export interface SynapClient {
   readonly unsent: Observable<number>;
   /** The state of one request; subscribes to its room while anybody listens. */
   request(requestId: string): Observable<RequestState>;
-  /** Resolves with the notification that ends the request: success, error, or that it was cancelled; rejects only with the signal or after `close`. */
-  waitFor(requestId: string, options?: { readonly signal?: AbortSignal }): Promise<WireNotification>;
+  /**
+   * Resolves with what ends the request: success, error, or that it was cancelled. One that does not exist yet is waited for. Rejects only with
+   * the signal, after `close`, or where the room is refused.
+   */
+  waitFor(requestId: string, options?: { readonly signal?: AbortSignal }): Promise<RequestEnd>;
   readonly notifications: NotificationsApi;
   /** Connects now, and not when the back-off would have come to it. */
   reconnect(): void;

@@ -39,10 +39,10 @@ export interface Step {
     fn: (tx: Sql, step: Pick<StepContext, 'signal'>) => Promise<T>,
     options?: StepOptions,
   ): Promise<T>;
-  /** A notification that commits now, once, and not with the job's end: what a page should hear on the way. */
+  /** A notification that commits now, once, and not with the job's end: what a page should hear on the way. Any other status than `pending` would say that it has ended. */
   notify(
     name: string,
-    notification: { readonly type: string; readonly data: Json; readonly status?: 'pending' | 'success' },
+    notification: { readonly type: string; readonly data: Json; readonly status?: 'pending' },
   ): Promise<void>;
 }
 

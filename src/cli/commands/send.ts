@@ -82,12 +82,20 @@ async function sendAndWait(
 ): Promise<void> {
   const view = new WaitView(context.terminal, outputOf(context, command));
   const end = Promise.withResolvers<WireNotification>();
+  const ends = new Map<string | undefined, WireNotification>();
+  let eventId: string | undefined;
+  // What the event causes may end in the same room, and it may end before the 202 is here. A broadcast is of no event.
+  const check = (): void => {
+    const own = eventId === undefined ? undefined : ends.get(eventId);
+    if (own !== undefined) end.resolve(own);
+  };
   const live = await Live.connect({
     url,
     token,
     onNotification: (notification) => {
       view.notification(notification);
-      if (notification.status !== 'pending') end.resolve(notification);
+      if (notification.status !== 'pending') ends.set(notification.eventId, notification);
+      check();
     },
     onProgress: (progress) => view.progress(progress),
     onDelta: (delta) => view.delta(delta),
@@ -101,7 +109,10 @@ async function sendAndWait(
   end.promise.catch(() => undefined);
   try {
     await live.subscribe(`request_${event.requestId}`, 'beginning');
-    view.accepted(await postEvent(url, token, event));
+    const accepted = await postEvent(url, token, event);
+    view.accepted(accepted);
+    eventId = accepted.eventId;
+    check();
     const { status } = await end.promise;
     if (status === 'error') context.exit(exitFailed);
   } finally {

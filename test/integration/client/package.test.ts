@@ -54,9 +54,9 @@ test('who imports only the error bundles nothing of the client', async () => {
 });
 
 test('a TypeScript program is checked against its types', async () => {
-  const good = `import { createSynapClient, type WireNotification } from 'synap/client';
+  const good = `import { createSynapClient, type RequestEnd } from 'synap/client';
     const client = createSynapClient({ url: 'http://localhost:3000', token: () => Promise.resolve('x') });
-    export const end: Promise<WireNotification> = client.waitFor(client.send({ type: 'a.b.c', data: {} }).requestId);`;
+    export const end: Promise<RequestEnd> = client.waitFor(client.send({ type: 'a.b.c', data: {} }).requestId);`;
   await writeFile(path.join(folder, 'good.ts'), good);
   await writeFile(path.join(folder, 'bad.ts'), good.replace('waitFor', 'waitForever'));
   const options = [
