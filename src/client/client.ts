@@ -101,6 +101,7 @@ class Client implements SynapClient {
     });
     this.#outbox = new Outbox({
       ...{ http, credentials: deps.credentials, environment: deps.environment, onError },
+      isConnected: () => this.#state.get() === 'connected',
       prepare: (event) => this.#prepare(event),
       onAccepted: (event) => this.#requests.accepted(event),
       onRefused: (event, error, hasCaller) => this.#eventRefused(event, error, hasCaller),
@@ -124,6 +125,10 @@ class Client implements SynapClient {
 
   get unsent(): Observable<number> {
     return this.#outbox.unsent;
+  }
+
+  get held(): Observable<SynapClientError | undefined> {
+    return this.#outbox.held;
   }
 
   on<Event extends keyof ClientEvents>(event: Event, listener: ClientEvents[Event]): () => void {

@@ -8,6 +8,10 @@ export interface TryLater {
   readonly isLater: true;
   /** What the server asked for; undefined where it did not say. */
   readonly afterMs: number | undefined;
+  /** `foreign`: whoever stands between has answered, with `status`. */
+  readonly why: 'unreachable' | 'busy' | 'foreign';
+  /** HTTP's; 0 where there was no answer. */
+  readonly status: number;
 }
 
 /** All of an answer, body included. */
@@ -49,12 +53,13 @@ export class Http {
   async attempt<T>(path: string, init: () => RequestInit, isWhole = isObject): Promise<T | TryLater> {
     const first = await this.#call(path, init);
     const answer = first?.response.status === 401 && !this.#credentials.isFixed ? await this.#call(path, init) : first;
-    if (answer === undefined) return { isLater: true, afterMs: undefined };
+    if (answer === undefined) return { isLater: true, afterMs: undefined, why: 'unreachable', status: 0 };
     const { response, body } = answer;
-    if (response.ok && isWhole(body)) return body as T;
-    if (response.ok || response.status >= 500 || later.includes(response.status) || !isProblem(answer))
-      return { isLater: true, afterMs: askedFor(response) };
-    throw problem(response.status, body);
+    const { ok, status } = response;
+    if (ok && isWhole(body)) return body as T;
+    const isBusy = status >= 500 || later.includes(status);
+    if (!ok && !isBusy && isProblem(answer)) throw problem(status, body);
+    return { isLater: true, afterMs: askedFor(response), why: isBusy ? 'busy' : 'foreign', status };
   }
 
   /** Undefined where the server, or the one who gives tokens, was not reached, or did not come to an end in time. */

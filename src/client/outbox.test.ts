@@ -1,72 +1,17 @@
 import { expect, test } from '@jest/globals';
-import { ManualClock } from '../../test/support/manual-clock.js';
-import { createClient, type Io } from './client.js';
-import { createEnvironment, type Environment } from './environment.js';
-import type { OutgoingEvent, SynapClient, SynapClientOptions } from './types.js';
-
-// Sending, with a server, a clock and a storage that the test has in its hands.
-
-interface Posted {
-  readonly body: { readonly eventId: string; readonly requestId: string; readonly data: unknown };
-  readonly key: string;
-}
-type Answer = (posted: Posted) => Response | Promise<Response>;
-
-const json = (status: number, body: unknown, type = 'application/json'): Response =>
-  new Response(JSON.stringify(body), { status, headers: { 'Content-Type': type } });
-const accept: Answer = ({ body: { eventId, requestId } }) =>
-  json(202, { eventId, requestId, correlationId: requestId, aggregateId: 'a', status: 'accepted' });
-const refuse =
-  (status: number, code: string): Answer =>
-  () =>
-    json(status, { code, status, title: 'Played' }, 'application/problem+json');
-const portal: Answer = () =>
-  new Response('<h1>Sign in to the Wi-Fi</h1>', { headers: { 'Content-Type': 'text/html' } });
-
-const tokenOf = (userId: string) => `x.${btoa(JSON.stringify({ sub: userId }))}.x`;
-const note = (title: string): OutgoingEvent => ({ type: 'note.creation.requested', data: { title } });
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-/** A page. What the server answers to the n-th post; the last answer stays. */
-function play(answers: Answer[], options: Partial<SynapClientOptions> = {}, items = new Map<string, string>()) {
-  const clock = new ManualClock();
-  const posted: Posted[] = [];
-  const fetched: typeof fetch = async (url, init) => {
-    // Nothing but posting works: what is sent must not need a connection.
-    if (!(url as string).endsWith('/v1/events')) throw new TypeError('no network');
-    const key = new Headers(init?.headers).get('Idempotency-Key') ?? '';
-    posted.push({ body: JSON.parse(init?.body as string) as Posted['body'], key });
-    const answer = answers.length > 1 ? answers.shift() : answers[0];
-    return answer!(posted.at(-1)!);
-  };
-  const environment: Environment = {
-    ...createEnvironment({
-      getItem: (name) => items.get(name) ?? null,
-      setItem: (name, value) => void items.set(name, value),
-      removeItem: (name) => void items.delete(name),
-    }),
-    ...{ now: clock.now, after: (delayMs, run) => clock.after(delayMs, run), random: () => 1, fetch: fetched },
-  };
-  const noSockets = (() => undefined) as unknown as Io;
-  const all = { url: 'http://synap', token: () => tokenOf('ada'), transport: 'stream', ...options } as const;
-  const client: SynapClient = createClient(noSockets, all, environment);
-  const errors: string[] = [];
-  client.on('error', (error) => errors.push((error as { code?: string }).code ?? error.message));
-  return { client, clock, posted, items, errors };
-}
-
-const stored = (items: Map<string, string>) =>
-  [...items].flatMap(([name, value]) => (name.startsWith('synap.unsent') ? [`${name.slice(13)} ${value}`] : []));
-
-/** What became of it by now. */
-async function outcome(accepted: Promise<unknown>): Promise<string> {
-  await turn();
-  const told = accepted.then(
-    () => 'accepted',
-    (error: { code?: string }) => `refused: ${error.code}`,
-  );
-  return Promise.race([told, turn().then(() => 'waiting')]);
-}
+import {
+  accept,
+  json,
+  note,
+  outcome,
+  play,
+  portal,
+  refuse,
+  stored,
+  tokenOf,
+  turn,
+  type Answer,
+} from '../../test/support/sending-page.js';
 
 const cut =
   (answer: Answer): Answer =>

@@ -19,6 +19,8 @@ export interface OutboxDeps {
   readonly http: Http;
   readonly credentials: Credentials;
   readonly environment: Environment;
+  /** Whether Synap itself can be heard at the moment, over whatever connection. */
+  readonly isConnected: () => boolean;
   /** Resolves when the event may be posted: its room is heard, or cannot be at the moment. */
   readonly prepare: (event: Unsent) => Promise<void>;
   readonly onAccepted: (event: Unsent) => void;
@@ -29,6 +31,8 @@ export interface OutboxDeps {
 const backoff = { attempts: 1e9, delayMs: 1_000, maxDelayMs: 30_000, slowRetryMs: 30_000 };
 /** A new sign-in is told by a connection; this is for a token that is good again without one. */
 const signedOutMs = 60_000;
+/** So long an event is tried while Synap can be heard and somebody between refuses to let it through. */
+const blockedMs = 300_000;
 /** What fits into a browser's storage several times over: nothing is taken that a reload would lose. */
 const maxUnsent = 100;
 const maxUnsentChars = 1_000_000;
@@ -44,10 +48,12 @@ export class Outbox {
   /** Since the attempt that is under way has begun: the pause after it is not made. */
   #isHurried = false;
   readonly unsent: Value<number>;
+  readonly held: Value<SynapClientError | undefined>;
 
   constructor(deps: OutboxDeps) {
     this.#deps = deps;
     this.unsent = new Value(0, deps.onError);
+    this.held = new Value<SynapClientError | undefined>(undefined, deps.onError);
   }
 
   send(given: Unsent): Promise<Accepted> {
@@ -100,6 +106,7 @@ export class Outbox {
     for (let entry = this.#entries[0]; entry !== undefined; entry = this.#entries[0]) {
       await this.#post(entry);
       if (this.#isClosed.signal.aborted) return;
+      this.held.set(undefined);
       this.#entries.splice(this.#entries.indexOf(entry), 1);
       this.#kept?.remove(entry.event);
       this.#changed();
@@ -119,12 +126,17 @@ export class Outbox {
     }
   }
 
-  /** Undefined after `close`. */
+  /** Undefined after `close`. @throws SynapClientError where the event is refused, or blocked for too long */
   async #untilAnswered(event: Unsent): Promise<Accepted | undefined> {
+    let blockedSince: number | undefined;
     for (let attempt = 1; !this.#isClosed.signal.aborted; attempt += 1) {
       this.#isHurried = false;
       const answer = await this.#attempt(event);
       if (!isLater(answer)) return answer;
+      const { isConnected, environment } = this.#deps;
+      // Who cannot hear Synap at all is behind a portal, and what it says is no word on this event.
+      blockedSince = isRefusal(answer) && isConnected() ? (blockedSince ?? environment.now()) : undefined;
+      if (blockedSince !== undefined && environment.now() - blockedSince >= blockedMs) throw heldBy(answer);
       const ownMs = delayBefore(attempt, backoff, this.#deps.environment.random());
       await this.#pause(Math.max(ownMs, answer.afterMs ?? 0));
     }
@@ -134,11 +146,15 @@ export class Outbox {
   /** A refused token says nothing of the event: it waits for its user. @throws SynapClientError where the event is refused */
   async #attempt(event: Unsent): Promise<Accepted | TryLater> {
     try {
-      return await this.#deps.http.attempt<Accepted>('/v1/events', () => this.#posting(event), isAcceptance);
+      const { http } = this.#deps;
+      const answer = await http.attempt<Accepted>('/v1/events', () => this.#posting(event), isAcceptance);
+      if (isLater(answer)) this.#hold(heldBy(answer));
+      return answer;
     } catch (thrown) {
       if (!isOfToken(thrown)) throw thrown;
       this.#deps.onError(thrown);
-      return { isLater: true, afterMs: signedOutMs };
+      this.#hold(thrown);
+      return { isLater: true, afterMs: signedOutMs, why: 'busy', status: 401 };
     }
   }
 
@@ -174,6 +190,11 @@ export class Outbox {
     caller?.reject(error);
   }
 
+  #hold(reason: SynapClientError): void {
+    const known = this.held.get();
+    if (known?.code !== reason.code || known.status !== reason.status) this.held.set(reason);
+  }
+
   #pause(delayMs: number): Promise<void> {
     if (this.#isHurried || this.#isClosed.signal.aborted) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -198,7 +219,21 @@ function textOf(event: Unsent): string {
   }
 }
 
-const isOfToken = (thrown: unknown): boolean =>
+/** Not of a status that may be an answer to something else, such as a portal's 200, or of one that asks for a repetition. */
+const isRefusal = ({ why, status }: TryLater): boolean => why === 'foreign' && status >= 400;
+
+const reasons: Readonly<Record<TryLater['why'], readonly [code: string, message: string]>> = {
+  unreachable: ['unreachable', 'Synap cannot be reached.'],
+  busy: ['unavailable', 'Synap asks to be tried again later.'],
+  foreign: ['blocked', 'Somebody between this client and Synap has answered in its place.'],
+};
+
+function heldBy({ why, status }: TryLater): SynapClientError {
+  const [code, message] = reasons[why];
+  return new SynapClientError(code, message, { status });
+}
+
+const isOfToken = (thrown: unknown): thrown is SynapClientError =>
   thrown instanceof SynapClientError && (thrown.status === 401 || thrown.code === 'user_changed');
 
 /** The 202's shape: anybody between may answer 200. */

@@ -14,6 +14,8 @@ export class RequestRoots {
   readonly #unclear = new Map<string, RequestEnd | undefined>();
   /** Known to be none. */
   readonly #caused = new Set<string>();
+  /** Heard of, or named by the server: it was accepted, whatever the answer to its sender was. */
+  readonly #proven = new Set<string>();
   /** Heard of since the server was asked: what it answers of these is older. */
   readonly #heardSince = new Set<string>();
 
@@ -39,15 +41,16 @@ export class RequestRoots {
     this.#caused.delete(eventId);
   }
 
-  /** It was never accepted. */
+  /** It was refused. */
   remove(eventId: string): void {
-    this.#roots.delete(eventId);
+    if (!this.#proven.has(eventId)) this.#roots.delete(eventId);
   }
 
   heard(notification: WireNotification): void {
     const { eventId, status } = notification;
     if (eventId === undefined || this.#caused.has(eventId)) return;
     this.#heardSince.add(eventId);
+    this.#proven.add(eventId);
     const events = this.#roots.has(eventId) ? this.#roots : this.#unclear;
     const before = events.get(eventId);
     if (status !== 'pending') {
@@ -67,6 +70,7 @@ export class RequestRoots {
     for (const job of jobs) {
       const known = this.#roots.get(job.eventId) ?? this.#unclear.get(job.eventId);
       this.#unclear.delete(job.eventId);
+      this.#proven.add(job.eventId);
       this.#roots.set(job.eventId, this.#heardSince.has(job.eventId) ? known : endOf(job, known));
     }
     // Who is heard was committed: what was heard before the question is in the answer if it is a root.

@@ -1,3 +1,4 @@
+import type { SynapClientError } from './errors.js';
 import type { Pong, ResetReason, RoomHead, WireDelta, WireNotification, WireProgress } from '../realtime/contract.js';
 
 /** The public face of `synap/client`: everything that a page, a React hook or a Node program uses of it. */
@@ -66,7 +67,8 @@ export interface Sent {
   readonly requestId: string;
   /**
    * Resolves with the 202, also after any time offline; rejects with a SynapClientError where the event is refused for good. A token
-   * that is refused refuses no event: it waits until the user is signed in again.
+   * that is refused refuses no event: it waits until the user is signed in again. `blocked`: for five minutes somebody between answered it with a 4xx of
+   * their own while Synap itself could be heard; sending it once more under the same request id makes no second event.
    */
   readonly accepted: Promise<Accepted>;
 }
@@ -140,6 +142,11 @@ export interface SynapClient {
   send(event: OutgoingEvent): Sent;
   /** Events that are not answered yet. */
   readonly unsent: Observable<number>;
+  /**
+   * Why the first of them is not through, and with it the others: `unreachable` (no answer), `unavailable` (429, 5xx), `blocked` (somebody between
+   * answers in Synap's place), or the refusal of the token. Undefined where nothing is held. All are tried again, see `Sent.accepted`.
+   */
+  readonly held: Observable<SynapClientError | undefined>;
   /** The state of one request; subscribes to its room while anybody listens. */
   request(requestId: string): Observable<RequestState>;
   /**
