@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import { startApi, type TestApi } from '../../test/support/api.js';
 import { subscribeRequest, wireDelta, wireNotification, wireProgress } from '../realtime/contract.js';
@@ -38,6 +41,46 @@ async function linted(given: object): Promise<{ isValid: boolean; found: string[
 test('the document is valid AsyncAPI 3, without errors or warnings', async () => {
   expect(await linted(document)).toEqual({ isValid: true, found: [] });
 }, 60_000);
+
+type Servers = Readonly<Record<'socket' | 'stream', { readonly host: string; readonly protocol: string }>>;
+
+/** By Node's own client: `fetch` takes no Host of the caller's. */
+async function askedAs(headers: Record<string, string>, { url } = api): Promise<string[]> {
+  const asking = get(`${url}/asyncapi.json`, { headers });
+  const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+  const { servers } = (await json(answer)) as { servers: Servers };
+  return Object.values(servers).map(({ host, protocol }) => `${protocol}://${host}`);
+}
+
+describe('its servers', () => {
+  test('are where the client has asked', async () => {
+    const { host } = new URL(api.url);
+    expect(await askedAs({})).toEqual([`ws://${host}`, `http://${host}`]);
+    const forwarded = { 'X-Forwarded-Host': 'elsewhere.example', 'X-Forwarded-Proto': 'https' };
+    expect(await askedAs({ Host: 'synap.example:8080', ...forwarded })).toEqual([
+      'ws://synap.example:8080',
+      'http://synap.example:8080',
+    ]);
+    expect(await askedAs({ Host: '[::1]:3000' })).toEqual(['ws://[::1]:3000', 'http://[::1]:3000']);
+  });
+
+  test('are where a trusted proxy was asked, and the document is valid there too', async () => {
+    const behind = await startApi({ env: { TRUST_PROXY: '1' } });
+    try {
+      const headers = { 'X-Forwarded-Host': 'synap.example', 'X-Forwarded-Proto': 'https' };
+      expect(await askedAs(headers, behind)).toEqual(['wss://synap.example', 'https://synap.example']);
+      const given = (await (await behind.call('/asyncapi.json', { headers })).json()) as object;
+      expect(await linted(given)).toEqual({ isValid: true, found: [] });
+    } finally {
+      await behind.close();
+    }
+  }, 60_000);
+
+  test('are nothing that a client has made up', async () => {
+    const { port } = new URL(api.url);
+    expect(await askedAs({ Host: 'a/../b?<script>' })).toEqual([`ws://localhost:${port}`, `http://localhost:${port}`]);
+  });
+});
 
 test('the linter would find an operation without its message', async () => {
   const broken = structuredClone(document) as { channels: Record<string, { messages: Record<string, unknown> }> };

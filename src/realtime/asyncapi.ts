@@ -198,9 +198,26 @@ const securitySchemes = {
   },
 };
 
-/** The realtime contract as an AsyncAPI 3 document, made from the schemas that the server checks with. */
-export function createAsyncApi(version: string): object {
+/** Where a client reaches this server: `host` with its port, where it is not the protocol's own. */
+export interface ServerPlace {
+  readonly host: string;
+  readonly isSecure: boolean;
+}
+
+function servers({ host, isSecure }: ServerPlace): object {
   const security = (...names: string[]) => names.map((name) => ({ $ref: `#/components/securitySchemes/${name}` }));
+  return {
+    socket: {
+      ...{ host, pathname: '/socket.io/', protocol: isSecure ? 'wss' : 'ws' },
+      description: 'Socket.IO 4: its frames over a WebSocket, or by long polling at the same path.',
+      security: security('handshake', 'bearer'),
+    },
+    stream: { host, protocol: isSecure ? 'https' : 'http', security: security('bearer', 'accessToken') },
+  };
+}
+
+/** The realtime contract as an AsyncAPI 3 document, made from the schemas that the server checks with, but for its `servers`. */
+function createContract(version: string): object {
   return {
     asyncapi: '3.0.0',
     id: 'urn:synap:realtime',
@@ -211,15 +228,6 @@ export function createAsyncApi(version: string): object {
       license: { name: 'MIT' },
     },
     defaultContentType: 'application/json',
-    servers: {
-      socket: {
-        host: 'localhost:3000',
-        pathname: '/socket.io/',
-        protocol: 'socket.io',
-        security: security('handshake', 'bearer'),
-      },
-      stream: { host: 'localhost:3000', protocol: 'http', security: security('bearer', 'accessToken') },
-    },
     channels: channels(),
     operations: {
       ...receiving(),
@@ -228,4 +236,10 @@ export function createAsyncApi(version: string): object {
     },
     components: { schemas: componentSchemas(), securitySchemes },
   };
+}
+
+/** @returns the document as a client at that place needs it */
+export function createAsyncApi(version: string): (place: ServerPlace) => object {
+  const contract = createContract(version);
+  return (place) => ({ ...contract, servers: servers(place) });
 }
