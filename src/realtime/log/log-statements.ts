@@ -1,5 +1,4 @@
 import { withoutFlush, type Statement } from '../../platform/database.js';
-import type { Json } from '../../platform/text.js';
 import type { NotificationStatus } from '../contract.js';
 import { notificationColumns, notificationCtes } from './notification-log.js';
 
@@ -10,11 +9,11 @@ interface RowHead {
   readonly lastSeq: number;
 }
 
-interface EntryRow<Data> extends RowHead {
+interface EntryRow extends RowHead {
   readonly seq: number;
   readonly id: string;
   readonly type: string;
-  readonly data: Data;
+  readonly data: string;
   readonly status: NotificationStatus;
   readonly timestamp: Date;
   readonly requestId: string | null;
@@ -27,42 +26,19 @@ interface EmptyRow extends RowHead {
   readonly seq: null;
 }
 
-/** A row of `unpublished`: one per entry, or one with nulls for a room that has none to give. */
-export type PageRow = EntryRow<Json> | EmptyRow;
-
-/** The same of `replay`, with data as JSON text. */
-export type ReplayRow = EntryRow<string> | EmptyRow;
+/** One per entry, with its data as JSON text, or one with nulls for a room that has none to give. */
+export type PageRow = EntryRow | EmptyRow;
 
 /** What an entry takes beside its data, roughly. */
 const overheadBytes = 300;
 
 /**
- * Pages of many rooms in one statement: for each room the entries after `start`, in order. OFFSET 0 keeps the planner from
- * turning the look-up of a few notifications by primary key into a scan of them all.
+ * Pages of many rooms in one statement: for each room the entries after `start`, in order, no more of it than so many bytes, but at least one
+ * entry. A recursion, because only that stops where it has enough: a sum over a window would first fetch and decompress all that it
+ * then leaves out. What is stored compressed tells nothing of what it will take here, so the text itself is measured, and sent as it is.
+ * OFFSET 0 keeps the planner from turning the look-up of a notification by primary key into a scan of them all.
  */
 const pages = (start: string) => `
-  WITH want AS (
-    SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w(room, epoch, after, ord)
-  )
-  SELECT w.ord, r.epoch, r."lastSeq", e.seq, e.id, e.type, e.data, e.status, e.timestamp, e."requestId", e."eventId", e.error
-  FROM want w
-  JOIN rooms r ON r.key = w.room
-  LEFT JOIN LATERAL (
-    SELECT x.seq, n.*
-    FROM room_entries x
-    CROSS JOIN LATERAL (SELECT * FROM notifications n WHERE n.id = x."notificationId" OFFSET 0) n
-    WHERE x.room = w.room AND x.seq > ${start}
-    ORDER BY x.seq
-    LIMIT $4
-  ) e ON true
-  ORDER BY w.ord, e.seq`;
-
-/**
- * Like `pages`, and no more of a room than so many bytes, but at least one entry: a recursion, because only that stops where it has enough.
- * A sum over a window would first fetch and decompress all that it then leaves out. What is stored compressed tells nothing of what
- * it will take here, so the text itself is measured, and sent as it is.
- */
-const boundedPages = (start: string) => `
   WITH want AS (
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w(room, epoch, after, ord)
   )
@@ -107,7 +83,7 @@ export const statements = {
   ),
 
   // No seq is beyond null: a reader of another epoch gets the head and nothing else.
-  replay: statement('replay', boundedPages('CASE WHEN w.epoch IS NULL OR w.epoch = r.epoch THEN w.after END')),
+  replay: statement('replay', pages('CASE WHEN w.epoch IS NULL OR w.epoch = r.epoch THEN w.after END')),
 
   unpublished: statement(
     'unpublished',

@@ -166,6 +166,30 @@ test('what is unpublished starts after the mark of the room, or what the publish
   expect(await seqsWith({ epoch: '0190a000-0000-7000-8000-000000000001', seq: 5 })).toEqual([3, 4, 5, 6]);
 });
 
+describe('what is unpublished is read within bounds', () => {
+  const say = async (userId: string, count: number) => {
+    for (let n = 0; n < count; n++) await log.append({ ...draft(userId), data: 'x'.repeat(200_000) });
+    return { room: roomKey(userRoom(userId)) };
+  };
+
+  test('of one room', async () => {
+    const want = await say('bulky', 7);
+    const [page] = await log.unpublished([want]);
+    expect([page?.lastSeq, page?.entries.map(({ seq }) => seq)]).toEqual([7, [1, 2, 3, 4, 5]]);
+    const [next] = await log.unpublished([{ ...want, known: { epoch: page!.epoch, seq: 5 } }]);
+    expect(next?.entries.map(({ seq }) => seq)).toEqual([6, 7]);
+  });
+
+  test('of many rooms together, and of each there is one at least', async () => {
+    const [two, many] = [sequence(2), sequence(50)];
+    const wants = await Promise.all(many.map((n) => say(`crowded-${n}`, 2)));
+    const counts = (await log.unpublished(wants)).map(({ entries }) => entries.length);
+    expect(counts).toEqual(many.map(() => 1));
+    const few = (await log.unpublished(wants.slice(0, 2))).map(({ entries }) => entries.map(({ seq }) => seq));
+    expect(few).toEqual([two, two]);
+  });
+});
+
 test('a mark does not wait for a transaction that numbers the room', async () => {
   const [entry] = await log.append(draft('held'));
   const client = await testDatabase.pool.connect();

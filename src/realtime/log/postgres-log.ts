@@ -3,7 +3,7 @@ import { runStatement, type Database } from '../../platform/database.js';
 import { firstIdAt } from '../../platform/ids.js';
 import type { Json } from '../../platform/text.js';
 import type { RoomHead } from '../contract.js';
-import { statements, type PageRow, type ReplayRow } from './log-statements.js';
+import { statements, type PageRow } from './log-statements.js';
 import { toCommittedEntries, toNotificationRow, type EnteredRow, type NotificationDraft } from './notification-log.js';
 import type { CommittedEntry } from '../publishing/publisher.js';
 import { roomKey, roomsOf, type Room } from '../rooms.js';
@@ -30,9 +30,11 @@ export interface UnpublishedWant {
 }
 
 /** The most entries of a room that one page holds. */
-export const pageSize = 256;
-/** And the most bytes of data that one for a reader has, unless a single entry has more: a slow line should not have to take documents by the page. */
+const pageSize = 256;
+/** And the most bytes of data that one has, unless a single entry has more: a slow line should not have to take documents by the page. */
 export const pageBytes = 1_048_576;
+/** What one look for what is unpublished may take, all its rooms together. */
+const unpublishedBytes = 8_388_608;
 /** Pages of readers that one statement may have to give. */
 const replaysAtOnce = 24;
 
@@ -80,13 +82,14 @@ export class NotificationLog {
     return this.#heads.add(rooms);
   }
 
-  /** For each room up to `pageSize` entries that are not known to be published, in order. */
+  /** For each room up to `pageSize` entries that are not known to be published, in order; fewer where they are large, but one at least. */
   async unpublished(wants: readonly UnpublishedWant[]): Promise<RoomPage[]> {
     const rows = await runStatement<PageRow>(this.#pool, statements.unpublished, [
       wants.map((want) => want.room),
       wants.map((want) => want.known?.epoch ?? null),
       wants.map((want) => want.known?.seq ?? null),
       pageSize,
+      Math.min(pageBytes, Math.floor(unpublishedBytes / wants.length)),
     ]);
     return toPages(wants, rows).filter((page) => page !== undefined);
   }
@@ -124,14 +127,14 @@ export class NotificationLog {
   }
 
   async #replay(wants: readonly ReplayWant[]): Promise<(RoomPage | undefined)[]> {
-    const rows = await runStatement<ReplayRow>(this.#pool, statements.replay, [
+    const rows = await runStatement<PageRow>(this.#pool, statements.replay, [
       wants.map((want) => want.room),
       wants.map((want) => want.epoch ?? null),
       wants.map((want) => want.after),
       pageSize,
       pageBytes,
     ]);
-    return toPages(wants, rows.map(withData));
+    return toPages(wants, rows);
   }
 
   async #readHeads(asked: readonly (readonly string[])[]): Promise<ReadonlyMap<string, RoomHead>[]> {
@@ -154,14 +157,11 @@ function toPages(wants: readonly { readonly room: string }[], rows: readonly Pag
   });
 }
 
-function withData(row: ReplayRow): PageRow {
-  return row.seq === null ? row : { ...row, data: JSON.parse(row.data) as Json };
-}
-
 function toEntry(room: string, row: PageRow): CommittedEntry[] {
   // A room without entries to give is one row of nulls.
   if (row.seq === null) return [];
-  const { id, type, data, status, requestId, eventId, error } = row;
+  const { id, type, status, requestId, eventId, error } = row;
+  const data = JSON.parse(row.data) as Json;
   const timestamp = row.timestamp.toISOString();
   const rest = {
     ...(requestId !== null && { requestId }),

@@ -72,6 +72,18 @@ describe.each(['redis', 'local'] as const)('publishing, %s', (mode) => {
     expect(seqs(client)).toEqual(upTo(600));
   });
 
+  test('large ones are pumped a few at a time, all of them, in order', async () => {
+    const node = await cluster.start();
+    const userId = newUser();
+    const client = await cluster.connect(node, userId);
+    const large = { type: 'test.thing.done', status: 'success', data: 'x'.repeat(200_000), userId } as const;
+    const entries = [];
+    for (let n = 0; n < 12; n++) entries.push(...(await node.log.append(large)));
+    node.publisher.publish(entries.slice(11));
+    await hearsUpTo(client, 12);
+    expect(seqs(client)).toEqual(upTo(12));
+  });
+
   test('publishing again sends nothing again', async () => {
     const node = await cluster.start();
     const userId = newUser();

@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.js';
 import type { RoomBatch, RoomFanout } from './fanout.js';
-import { pageSize, type NotificationLog, type RoomPage, type UnpublishedWant } from '../log/postgres-log.js';
+import type { NotificationLog, RoomPage, UnpublishedWant } from '../log/postgres-log.js';
 import type { PublishedMarks } from './published-marks.js';
 
 const roomsAtOnce = 50;
@@ -100,7 +100,7 @@ export class Pump {
           this.#on.failure(result?.outcome === 'failed' ? result.error : new Error('a gap in what Postgres gave'));
         }
       }
-      wants = pages.filter((page) => page.entries.length === pageSize && !failed.has(page.room)).map(nextWant);
+      wants = pages.filter((page) => hasMore(page) && !failed.has(page.room)).map(nextWant);
     }
     return { published, failed: [...failed] };
   }
@@ -115,6 +115,9 @@ function toBatches({ room, epoch, lastSeq, entries }: RoomPage, atMs: number): R
     return { room, epoch, asOf, entries: run, floor: (run[0]?.seq ?? 1) - 1 };
   });
 }
+
+/** Of a page that is not the whole, only its bounds say why; one without entries is the last, whatever retention has left of the rest. */
+const hasMore = ({ lastSeq, entries }: RoomPage): boolean => (entries.at(-1)?.seq ?? lastSeq) < lastSeq;
 
 const nextWant = ({ room, epoch, entries }: RoomPage): UnpublishedWant => ({
   room,
