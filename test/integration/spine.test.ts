@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { io, type Socket } from 'socket.io-client';
 import type { WireDelta, WireNotification } from '../../src/realtime/contract.js';
-import { Collected, within } from '../support/signals.js';
+import { Collected, eventually, within } from '../support/signals.js';
 import { startStack, type Stack, type StackMode } from '../support/stack.js';
 import { testApiKey } from '../support/synap.js';
 
@@ -201,6 +201,11 @@ describe.each<StackMode>(['single node', 'many processes'])('a whole Synap (%s)'
 
   test('lets a service broadcast to a room, stored and numbered like any notification', async () => {
     const { socket, notifications } = await connect('carol');
+    // Presence is said right behind the connection, not before it; with the device, its rooms are.
+    await eventually(async () => {
+      const { devices } = (await call('carol', 'GET', '/v1/presence')).body;
+      return (devices as unknown[]).length > 0 || undefined;
+    }, 'presence to know of it');
     const broadcast = (apiKey: string, body: unknown) =>
       fetch(`${stack.apiUrl}/rooms/user_carol/broadcast`, {
         method: 'POST',
