@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import type { Clock } from '../platform/clock.js';
 import { runStatement, type Statement } from '../platform/database.js';
-import { toError } from '../platform/errors.js';
 import type { Leadership } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import { Periodic } from '../platform/periodic.js';
@@ -47,10 +46,9 @@ export class Aging {
     this.#periodic = new Periodic({
       name: 'aging',
       everyMs,
-      run: () => this.#round(),
-      clock,
-      logger,
-      ...(leader !== undefined && { leader }),
+      failure: 'what waits could not be looked at',
+      run: () => this.runOnce(),
+      ...{ clock, logger, leader },
     });
   }
 
@@ -60,12 +58,6 @@ export class Aging {
 
   stop(): Promise<void> {
     return this.#periodic.stop();
-  }
-
-  async #round(): Promise<void> {
-    await this.runOnce().catch((thrown: unknown) =>
-      this.#options.logger.debug({ err: toError(thrown) }, 'what waits could not be looked at'),
-    );
   }
 
   async runOnce(): Promise<void> {

@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import type { Clock } from '../platform/clock.js';
 import { runStatement, type Statement } from '../platform/database.js';
-import { toError } from '../platform/errors.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Leadership } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
@@ -57,10 +56,9 @@ export class GenerationWatch {
     this.#periodic = new Periodic({
       name: 'generation watch',
       everyMs,
-      run: () => this.#round(),
-      clock,
-      logger,
-      ...(leader !== undefined && { leader }),
+      failure: 'the life of the queue store is not known',
+      run: () => this.runOnce(),
+      ...{ clock, logger, leader },
     });
   }
 
@@ -70,15 +68,6 @@ export class GenerationWatch {
 
   stop(): Promise<void> {
     return this.#periodic.stop();
-  }
-
-  async #round(): Promise<boolean> {
-    try {
-      return await this.runOnce();
-    } catch (thrown) {
-      this.#options.logger.debug({ err: toError(thrown) }, 'the life of the queue store is not known');
-      return false;
-    }
   }
 
   /** @returns whether a life ended while another was being restored, so that it is to be done again. */

@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import type { Clock } from '../platform/clock.js';
 import { runStatement, type Statement } from '../platform/database.js';
-import { toError } from '../platform/errors.js';
 import type { Leadership } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
@@ -57,10 +56,9 @@ export class UnclaimedTickets {
     this.#periodic = new Periodic({
       name: 'unclaimed tickets',
       everyMs,
-      run: () => this.#round(),
-      clock,
-      logger,
-      ...(leader !== undefined && { leader }),
+      failure: 'what the workers have in hand could not be looked at',
+      run: () => this.runOnce(),
+      ...{ clock, logger, leader },
     });
   }
 
@@ -85,12 +83,6 @@ export class UnclaimedTickets {
     const again = await this.#jobs.dispatchAgain(lost);
     metrics.outboxDispatched.inc({ path: 'reconciler' }, again);
     logger.warn({ jobs: again }, 'tickets were given out and nobody claimed them; their jobs are dispatched again');
-  }
-
-  async #round(): Promise<void> {
-    await this.runOnce().catch((thrown: unknown) =>
-      this.#options.logger.debug({ err: toError(thrown) }, 'what the workers have in hand could not be looked at'),
-    );
   }
 
   #see(ids: readonly string[]): void {

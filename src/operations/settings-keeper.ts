@@ -1,6 +1,5 @@
 import type { Clock } from '../platform/clock.js';
 import type { Sql } from '../platform/database.js';
-import { toError } from '../platform/errors.js';
 import type { Leadership } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import { Periodic } from '../platform/periodic.js';
@@ -41,10 +40,9 @@ export class SettingsKeeper {
     this.#periodic = new Periodic({
       name: 'queue settings',
       everyMs,
-      run: () => this.#round(),
-      clock,
-      logger,
-      ...(leader !== undefined && { leader }),
+      failure: 'queue settings could not be applied',
+      run: () => this.runOnce(),
+      ...{ clock, logger, leader },
     });
   }
 
@@ -54,12 +52,6 @@ export class SettingsKeeper {
 
   stop(): Promise<void> {
     return this.#periodic.stop();
-  }
-
-  async #round(): Promise<void> {
-    await this.runOnce().catch((thrown: unknown) =>
-      this.#options.logger.debug({ err: toError(thrown) }, 'queue settings could not be applied'),
-    );
   }
 
   async runOnce(): Promise<void> {

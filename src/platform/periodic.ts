@@ -13,7 +13,9 @@ export interface PeriodicOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** A round is left out while this process does not lead. */
-  readonly leader?: { readonly isLeader: boolean };
+  readonly leader?: { readonly isLeader: boolean } | undefined;
+  /** What a failed round is called where it is to be expected, as while a store is away: it is logged for who looks closely. */
+  readonly failure?: string;
 }
 
 /** A round that hangs (a frozen Redis) must not take the time of whatever stops after it; rounds can be repeated. */
@@ -54,14 +56,16 @@ export class Periodic {
   }
 
   async #runOnce(): Promise<void> {
-    const { name, run, logger, everyMs, leader } = this.#options;
+    const { name, run, logger, everyMs, leader, failure } = this.#options;
     let restMs = everyMs;
     try {
       const answer = leader?.isLeader === false ? undefined : await run();
       if (answer === true) restMs = 0;
       if (typeof answer === 'number') restMs = Math.min(Math.max(0, answer), everyMs);
     } catch (thrown) {
-      logger.warn({ err: toError(thrown), service: name }, 'a round failed; the next one follows');
+      const said = { err: toError(thrown), service: name };
+      if (failure === undefined) logger.warn(said, 'a round failed; the next one follows');
+      else logger.debug(said, failure);
     }
     if (!this.#isStopped) this.#schedule(restMs);
   }
