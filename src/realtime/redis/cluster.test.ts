@@ -100,3 +100,15 @@ test('every process finds the same generation, whichever node it asks', async ()
   expect(a).toBe(b);
   expect(a).toMatch(/^\w{12}$/);
 });
+
+test('a failover of any one node makes another generation', async () => {
+  /** A cluster whose masters have these replication ids: a real one keeps its own. */
+  const of = (...ids: string[]) => {
+    const masters = ids.map((id) => ({ info: () => Promise.resolve(`master_replid:${id.repeat(40)}\r\n`) }));
+    const played = { status: 'ready', on: () => undefined, nodes: () => masters };
+    return new RedisGeneration(played as unknown as OneRedis).current();
+  };
+  const generations = await Promise.all([of('a', 'b'), of('b', 'a'), of('a', 'c'), of('c', 'b')]);
+  expect(generations[1]).toBe(generations[0]);
+  expect(new Set(generations).size).toBe(3);
+});
