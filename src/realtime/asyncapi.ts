@@ -240,6 +240,6 @@ function createContract(version: string): object {
 
 /** @returns the document as a client at that place needs it */
 export function createAsyncApi(version: string): (place: ServerPlace) => object {
-  const contract = createContract(version);
-  return (place) => ({ ...contract, servers: servers(place) });
+  const described = createContract(version);
+  return (place) => ({ ...described, servers: servers(place) });
 }

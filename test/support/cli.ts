@@ -2,7 +2,7 @@ import { runCli } from '../../src/cli/program.js';
 import type { Environment } from '../../src/cli/settings.js';
 import { createTerminal } from '../../src/cli/terminal.js';
 
-export interface Run {
+interface Run {
   readonly code: number;
   readonly out: string;
   readonly err: string;

@@ -5,7 +5,7 @@ import { ManualClock } from './manual-clock.js';
 
 // A page that sends, with a server, a clock and a storage that the test has in its hands.
 
-export interface Posted {
+interface Posted {
   readonly body: { readonly eventId: string; readonly requestId: string; readonly data: unknown };
   readonly key: string;
 }
@@ -57,7 +57,7 @@ export function play(
   const clock = new ManualClock();
   const posted: Posted[] = [];
   const fetched: typeof fetch = async (url, init) => {
-    const { pathname } = new URL(url as string);
+    const { pathname } = new URL(url);
     if (connects && pathname === '/v1/notifications') return json(200, {});
     if (connects && pathname === '/v1/notifications/stream') return quietRoom(clock);
     if (pathname !== '/v1/events') throw new TypeError('no network');
