@@ -166,6 +166,16 @@ test('a batch takes no lock that numbering, reading or marking waits for, and wa
   expect(await span(user)).toEqual([101, 61, 161]);
 });
 
+test('a batch of which all is held by others is left for the next round', async () => {
+  await fill(1, 600);
+  await kit.whileOpen('SELECT FROM notifications WHERE type = $1 FOR UPDATE', ['t'], async () => {
+    const once = await kit.database.sql.transaction().execute((tx) => pruneRooms(tx, keep));
+    expect([once.cursor, await span(user)]).toEqual([user, [600, 1, 600]]);
+  });
+  await prune();
+  expect(await span(user)).toEqual([100, 501, 600]);
+});
+
 test('entries whose notification is gone already do not hold up a batch', async () => {
   await fill(1, 700);
   await kit.query('DELETE FROM notifications WHERE id IN (SELECT "notificationId" FROM room_entries WHERE seq <= 550)');
