@@ -23,8 +23,9 @@ io.engine.on('connection', (connection: { request: unknown }) => {
 });
 io.use((socket, next) => {
   try {
-    const { sub } = jwt.verify(String(socket.handshake.auth['token']), secret, { algorithms: ['HS256'] });
-    socket.data = { userId: String(sub) };
+    const claims = jwt.verify(String(socket.handshake.auth['token']), secret, { algorithms: ['HS256'] });
+    if (typeof claims === 'string') throw new Error('no claims');
+    socket.data = { userId: claims.sub ?? '' };
     next();
   } catch {
     next(new Error('unauthorized'));

@@ -11,7 +11,7 @@ const historyMs = 29 * dayMs;
 /** How long the one that the waiting jobs need was away. */
 const outageMs = 6 * 3_600_000;
 
-export const users = 20_000;
+const users = 20_000;
 export const backlogQueue = 'bench.backlog.requested';
 const workQueue = 'bench.work.requested';
 
