@@ -15,6 +15,8 @@ export interface QuestionDeps {
 
 /** What a request with many events that tell of themselves may ask. */
 const spacingMs = 1_000;
+/** Nothing is heard so soon of what nobody has posted. */
+const graceMs = 3_000;
 const backoff = { attempts: 1e9, delayMs: 1_000, maxDelayMs: 30_000, slowRetryMs: 30_000 };
 
 /** Asks the server how a request stands: one question at a time, repeated until it is answered. */
@@ -26,6 +28,7 @@ export class RequestQuestion {
   #isAsking = false;
   #failures = 0;
   #cancel: (() => void) | undefined;
+  #cancelLater: () => void = () => undefined;
 
   constructor(deps: QuestionDeps) {
     this.#deps = deps;
@@ -38,6 +41,17 @@ export class RequestQuestion {
     this.#failures = 0;
     // One that has just been answered is followed by another only after a while.
     if (this.#cancel === undefined) queueMicrotask(() => void this.#ask());
+  }
+
+  /**
+   * In a while, if it is wanted then. Most rooms are entered a moment before their request is posted: asked at once there would be
+   * nothing to tell, and a browser's console shows each 404 as an error.
+   */
+  wantInAWhile(isWanted: () => boolean): void {
+    this.#cancelLater();
+    this.#cancelLater = this.#deps.after(graceMs, () => {
+      if (isWanted()) this.want();
+    });
   }
 
   /** What an answer that is under way says does not count any more. */
@@ -54,6 +68,7 @@ export class RequestQuestion {
   }
 
   stop(): void {
+    this.#cancelLater();
     this.#takeBack();
   }
 

@@ -290,9 +290,23 @@ describe('after a reset', () => {
 });
 
 test('whoever comes to a request whose notifications are gone hears from the server how it ended', async () => {
-  const { rooms, requests, answer } = play();
+  const { clock, rooms, requests, answer } = play();
   const end = requests.waitFor('r1');
   rooms.get('request_r1')?.hears.onReset?.('first');
+  await clock.advance(3_000);
   await answer(view('completed', root('e-root', 'completed')));
   expect(await end).toMatchObject({ type: 'request.completed' });
+});
+
+test('the server is not asked after a request that is only about to be posted', async () => {
+  const { clock, rooms, requests, asked, said, hear, answer } = play();
+  const end = requests.waitFor('r1');
+  rooms.get('request_r1')?.hears.onReset?.('first');
+  await clock.advance(2_999);
+  expect(await asked()).toBe(0);
+  hear(said(1, 'success'));
+  await answer(view('completed', root('e-root', 'completed')));
+  expect(await end).toMatchObject({ seq: 1 });
+  await clock.advance(60_000);
+  expect(await asked()).toBe(1);
 });

@@ -239,7 +239,7 @@ export class Requests {
       onText: ({ text }) => state.set(streamed(state.get(), text)),
       onReset: (reason) => {
         // One that this page has just posted began with it.
-        if (reason === 'first') return tracked.posted.size + roots.size === 0 && question.want();
+        if (reason === 'first') return question.wantInAWhile(() => tracked.posted.size + roots.size === 0);
         // What it shows begins anew with what there still is, and with what the server says.
         roots.lost();
         tracked.end = undefined;
