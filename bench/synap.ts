@@ -41,7 +41,7 @@ const apiKey = 'an api key that only the benchmark knows: 0123456789';
 const program = path.join(import.meta.dirname, 'app/main.ts');
 /** docker-compose.prod.yml: NODE_HEAP_MB and NODE_YOUNG_HEAP_MB. */
 const heapMb = 256;
-const youngHeapMb = 4;
+const youngHeapMb = 16;
 /** Of Node, as docker/Dockerfile and docker-compose.prod.yml have them; peers get the same. */
 export const productionFlags: readonly string[] = [
   '--enable-source-maps',

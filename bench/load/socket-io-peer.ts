@@ -2,6 +2,7 @@ import path from 'node:path';
 import { freePort } from '../../test/support/ports.ts';
 import { built, root } from '../built.ts';
 import type { Place } from '../place.ts';
+import { productionFlags } from '../synap.ts';
 import { Program } from './program-with-progress.ts';
 
 const { createTokens } = await built('platform/tokens');
@@ -24,7 +25,7 @@ export async function startPeer(
   const server = await Program.start(path.join(root, 'bench/peers/socket-io.ts'), {
     name: 'socket.io',
     env: { PORT: String(port), REDIS_URL: place.redisUrl, JWT_SECRET: jwtSecret, ...env },
-    nodeFlags: ['--max-old-space-size=256', ...nodeFlags],
+    nodeFlags: [...productionFlags, ...nodeFlags],
   });
   await server.ask('ready');
   const tokens = createTokens(jwtSecret);

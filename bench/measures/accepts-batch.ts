@@ -4,14 +4,13 @@ import { batchBody, mintTokens, readFastShare } from '../load/work.ts';
 import type { Bench, Measure, MeasureReport, ProcessUsage } from '../measure.ts';
 import type { InsertPlan, InsertResult } from '../peers/raw-inserts.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';
-import { Synap, watchedStores } from '../synap.ts';
+import { productionFlags, Synap, watchedStores } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
 
 const size = 100;
 /** Each contender is given what suits it best. */
 const concurrencies = [2, 4, 8, 16];
 const program = path.join(import.meta.dirname, '../peers/raw-inserts.ts');
-const heapMb = 256;
 
 interface Run {
   readonly connections: number;
@@ -67,7 +66,7 @@ async function measureInserts({ place, pick }: Bench): Promise<Sample> {
   const watch = await UsageWatch.start(watchedStores(place));
   const runs: Run[] = [];
   for (const connections of pick(concurrencies, [4])) {
-    const child = await startProgram(program, {}, [`--max-old-space-size=${heapMb}`]);
+    const child = await startProgram(program, {}, productionFlags);
     const answer = nextMessage<InsertResult>(child);
     const times = { warmUpMs: 1_000, measureMs: pick(4_000, 2_000) };
     child.send({ databaseUrl, connections, rows: size, ...times } satisfies InsertPlan);
@@ -123,7 +122,7 @@ function report(synap: readonly Sample[], inserts: readonly Sample[]): MeasureRe
     ],
     notes: [
       'Synap: one process with the role api, as in the measure of single accepts; each event with its job and its outbox row (three tables). The figure is that of the best number of connections in each round.',
-      `Of its accepted events ${(share * 100).toFixed(0)} % went to Redis at once; the queue’s window (10,000) was full then, as it is in production when events come faster than they are handled, and the rest waits in Postgres.`,
+      `Of its accepted events ${(share * 100).toFixed(0)} % went to Redis at once; the rest found the queue’s window (10,000) full, as in production when events come faster than they are handled, and waits in Postgres.`,
       'pg: rows of the same content into the same table `events` with its indexes, 100 a statement, prepared, as arrays through unnest, in one process without HTTP; the best number of connections in each round.',
     ],
     samples: { synap, inserts },

@@ -4,14 +4,13 @@ import type { LoadPlan, LoadResult } from '../load/plan.ts';
 import { mintTokens, readFastShare, singleBody, takingJobs } from '../load/work.ts';
 import type { Bench, Measure, MeasureReport, ProcessUsage } from '../measure.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';
-import { Synap, watchedStores } from '../synap.ts';
+import { productionFlags, Synap, watchedStores } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
 import { endChild } from '../../test/faults/stack/child.ts';
 
 const few = 64;
 const many = 512;
 const program = path.join(import.meta.dirname, '../peers/bare-express.ts');
-const heapMb = 256;
 
 interface Sample {
   readonly few: LoadResult;
@@ -55,7 +54,7 @@ async function measureSynap(bench: Bench, round: number): Promise<Sample> {
 
 async function measureExpress(bench: Bench, round: number): Promise<Sample> {
   await bench.place.settle();
-  const child = await startProgram(program, {}, [`--max-old-space-size=${heapMb}`, '--enable-source-maps']);
+  const child = await startProgram(program, {}, productionFlags);
   try {
     const port = await nextMessage<number>(child);
     // Nobody reads them, but they come over the wire alike.

@@ -5,12 +5,11 @@ import { Program } from '../load/program-with-progress.ts';
 import type { ConnectRequest, Tally } from '../load/sockets.ts';
 import { startPeer } from '../load/socket-io-peer.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';
-import { Synap, watchedStores } from '../synap.ts';
+import { productionFlags, Synap, watchedStores } from '../synap.ts';
 import { UsageWatch, type Watched } from '../usage.ts';
 import { root } from '../built.ts';
 
 const sockets = 500;
-const heap = ['--max-old-space-size=256'];
 
 type Kind = 'unicast' | 'room';
 /** Deliveries: those before that count, and those that do; and how many may be under way. */
@@ -93,7 +92,7 @@ async function ofSynap(bench: Bench, kind: Kind, isBatched: boolean): Promise<{ 
   const publisher = await Program.start(path.join(root, 'bench/load/publisher.ts'), {
     name: 'publisher',
     env,
-    nodeFlags: heap,
+    nodeFlags: productionFlags,
   });
   try {
     await publisher.ask('commit', { target: targets[kind], from: 0, count: total(bench, kind) });
@@ -117,7 +116,7 @@ async function ofPeer(bench: Bench, kind: Kind): Promise<{ rate: number; usage: 
   const peer = await startPeer(place);
   const env = { REDIS_URL: place.redisUrl, AUTO_PIPELINING: 'true' };
   const publisher = await Program.start(path.join(root, 'bench/peers/socket-io-emitter.ts'), {
-    ...{ name: 'emitter', env, nodeFlags: heap },
+    ...{ name: 'emitter', env, nodeFlags: productionFlags },
   });
   try {
     await publisher.ask('ready');

@@ -28,6 +28,8 @@ export async function copyRepository(): Promise<RepositoryCopy> {
   const directory = await mkdtemp(path.join(tmpdir(), 'synap-docs-'));
   const inCopy = (...names: string[]) => path.join(directory, ...names);
   for (const name of copied) await cp(path.join(repository, name), inCopy(name), { recursive: true });
+  // Jest looks for tests there.
+  await mkdir(inCopy('bench'));
   for (const name of ['node_modules', 'dist']) await symlink(path.join(repository, name), inCopy(name));
   await writeFile(inCopy('tsconfig.docs.json'), '{ "extends": "./tsconfig.json", "include": ["src/features"] }');
 

@@ -7,12 +7,11 @@ import { root } from '../../built.ts';
 import { compiled } from '../../compiled.ts';
 import type { PeerMessage } from '../../peers/peer.ts';
 import type { Place } from '../../place.ts';
-import { watchedStores } from '../../synap.ts';
+import { productionFlags, watchedStores } from '../../synap.ts';
 import { UsageWatch } from '../../usage.ts';
 import { steadyRate, type Drained } from './contender.ts';
 
 /** As for Synap: docker-compose.prod.yml. */
-const nodeFlags = ['--enable-source-maps', '--max-old-space-size=256'];
 const preparesWithinMs = 120_000;
 const drainsWithinMs = 120_000;
 
@@ -22,7 +21,7 @@ export async function drainPeer(place: Place, name: string, count: number, isOnR
   const program = await compiled(path.join(root, `bench/peers/${name}.ts`));
   const child = await startChild(
     process.execPath,
-    [...nodeFlags, program, isOnRedis ? place.redisUrl : databaseUrl, String(count)],
+    [...productionFlags, program, isOnRedis ? place.redisUrl : databaseUrl, String(count)],
     {
       env: { PATH: process.env['PATH'] ?? '', NODE_ENV: 'production' },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -2,13 +2,12 @@ import path from 'node:path';
 import { built } from '../../built.ts';
 import { Program } from '../../load/asked-program.ts';
 import type { Place } from '../../place.ts';
-import { watchedStores } from '../../synap.ts';
+import { productionFlags, watchedStores } from '../../synap.ts';
 import type { Watched } from '../../usage.ts';
 import type { StartQuestion } from './questions.ts';
 
 const { createTokens } = await built('platform/tokens');
 
-const nodeFlags = ['--enable-source-maps', '--max-old-space-size=256'];
 const jwtSecret = 'a secret that only the hand-made stack knows: 0123456789';
 
 type Programs = Readonly<Record<'api' | 'worker' | 'sockets', Program<StartQuestion>>>;
@@ -31,7 +30,7 @@ export class HandMade {
   }
 
   static async start(place: Place): Promise<HandMade> {
-    const start = (file: string) => Program.start<StartQuestion>(path.join(import.meta.dirname, file), nodeFlags);
+    const start = (file: string) => Program.start<StartQuestion>(path.join(import.meta.dirname, file), productionFlags);
     const [api, worker, sockets] = await Promise.all([start('api.ts'), start('worker.ts'), start('sockets.ts')]);
     const question = { redisUrl: place.redisUrl, jwtSecret };
     const [apiPort, socketPort] = await Promise.all([
