@@ -22,7 +22,10 @@ export const postgresSettings = {
   shared_buffers: '256MB',
 };
 
-/** The Postgres and the Redis of a run. Every contender gets a database of its own in it, and Redis emptied. */
+/**
+ * The Postgres and the Redis of a run. Every contender gets a database of its own in it, and Redis emptied. Databases stay until the run
+ * ends: a disk that is told of every block that is free (`discard`) makes the commits of the next contender wait while one is dropped.
+ */
 export class Place {
   readonly directory: string;
   readonly redis: RedisServer;
@@ -84,10 +87,6 @@ export class Place {
     const databaseUrl = this.#urlOf(name);
     if (isMigrated) await applyMigrations({ databaseUrl, migrationsDir: path.join(root, 'prisma/migrations'), logger });
     return databaseUrl;
-  }
-
-  async drop(databaseUrl: string): Promise<void> {
-    await this.#admin.query(`DROP DATABASE ${path.basename(databaseUrl)} WITH (FORCE)`);
   }
 
   /** Both as after a fresh start: what one contender left to be written must not be paid for by the next. */

@@ -56,7 +56,6 @@ async function measureSynap(bench: Bench): Promise<Sample> {
     return { ...bestOf(runs), usage: await watch.stop(), fastShare: await readFastShare(metricsUrl) };
   } finally {
     await synap.stop();
-    await place.drop(databaseUrl);
   }
 }
 
@@ -73,7 +72,6 @@ async function measureInserts({ place, pick }: Bench): Promise<Sample> {
     runs.push({ connections, rowsPerSecond: (await answer).rowsPerSecond });
   }
   const usage = await watch.stop();
-  await place.drop(databaseUrl);
   return { ...bestOf(runs), usage };
 }
 

@@ -48,7 +48,6 @@ async function measureSynap(bench: Bench, round: number): Promise<Sample> {
     return { ...sample, fastShare: await readFastShare(metricsUrl) };
   } finally {
     await synap.stop();
-    await place.drop(databaseUrl);
   }
 }
 

@@ -78,7 +78,6 @@ async function ofSynap(bench: Bench, round: number): Promise<Sample> {
     return await connect(bench, { port, pid, memoryFile, watched: synap.watched(place), authOf });
   } finally {
     await synap.stop();
-    await place.drop(databaseUrl);
   }
 }
 

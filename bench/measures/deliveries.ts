@@ -106,7 +106,6 @@ async function ofSynap(bench: Bench, kind: Kind, isBatched: boolean): Promise<{ 
   } finally {
     await publisher.stop();
     await synap.stop();
-    await place.drop(databaseUrl);
   }
 }
 

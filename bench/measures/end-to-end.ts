@@ -65,7 +65,6 @@ async function measureSynap(bench: Bench, rates: readonly number[], seconds: num
     return measured;
   } finally {
     await synap.stop();
-    await place.drop(databaseUrl);
   }
 }
 

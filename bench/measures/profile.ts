@@ -96,7 +96,6 @@ async function underLoad<Before, Result>(
     }
   } finally {
     await synap.stop();
-    await place.drop(databaseUrl);
   }
 }
 

@@ -106,7 +106,6 @@ async function once(bench: Bench): Promise<Sample> {
   } finally {
     await Promise.all([clients.stop(), publisher.stop()]);
     await synap.stop();
-    await place.drop(databaseUrl);
   }
 }
 

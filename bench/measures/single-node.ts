@@ -67,7 +67,6 @@ async function measure(bench: Bench, isOnPostgresAlone: boolean): Promise<Sample
     }
   } finally {
     await synap.stop();
-    await place.drop(databaseUrl);
   }
 }
 

@@ -38,7 +38,6 @@ async function measureRoles(bench: Bench) {
     realtime: start(['realtime']),
     together: start(roles),
   });
-  await bench.place.drop(databaseUrl);
   return samples;
 }
 

@@ -94,7 +94,6 @@ async function postgresVersion(place: Place): Promise<string> {
     return rows[0]?.server_version ?? 'unknown';
   } finally {
     await client.end();
-    await place.drop(url);
   }
 }
 

@@ -151,7 +151,6 @@ async function measure(bench: Bench): Promise<MeasureReport> {
     await load.close();
     await synap.stop();
     await peer.stop();
-    await place.drop(databaseUrl);
   }
 }
 

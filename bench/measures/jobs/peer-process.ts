@@ -38,7 +38,6 @@ export async function drainPeer(place: Place, name: string, count: number, isOnR
     return { jobs: count, perSecond: steadyRate(ends), usage: await usage.stop() };
   } finally {
     await endChild(child, 'SIGTERM');
-    await place.drop(databaseUrl);
   }
 }
 

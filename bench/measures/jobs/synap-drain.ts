@@ -40,7 +40,6 @@ export async function drainSynap(place: Place, setup: SynapSetup, count: number)
     }
   } finally {
     await client.end();
-    await place.drop(databaseUrl);
   }
 }
 
