@@ -84,6 +84,15 @@ describe('an event that a proxy answers with a refusal of its own', () => {
     expect(await outcome(accepted)).toBe('accepted');
   });
 
+  test('is not given back for the time in which the device slept', async () => {
+    const page = reached([wall]);
+    const { accepted } = page.client.send(note('One'));
+    await turn();
+    page.clock.sleep(3_600_000);
+    await page.clock.advance(60_000);
+    expect(await outcome(accepted)).toBe('waiting');
+  });
+
   test('begins its five minutes anew where anything else is answered in between', async () => {
     const page = reached([wall]);
     const { accepted } = page.client.send(note('One'));

@@ -128,15 +128,18 @@ export class Outbox {
 
   /** Undefined after `close`. @throws SynapClientError where the event is refused, or blocked for too long */
   async #untilAnswered(event: Unsent): Promise<Accepted | undefined> {
-    let blockedSince: number | undefined;
+    let blocked: { readonly forMs: number; readonly at: number } | undefined;
     for (let attempt = 1; !this.#isClosed.signal.aborted; attempt += 1) {
       this.#isHurried = false;
       const answer = await this.#attempt(event);
       if (!isLater(answer)) return answer;
       const { isConnected, environment } = this.#deps;
       // Who cannot hear Synap at all is behind a portal, and what it says is no word on this event.
-      blockedSince = isRefusal(answer) && isConnected() ? (blockedSince ?? environment.now()) : undefined;
-      if (blockedSince !== undefined && environment.now() - blockedSince >= blockedMs) throw heldBy(answer);
+      const at = environment.now();
+      // Of a pause in which the device slept only as much counts as a pause can last.
+      const sinceMs = blocked === undefined ? 0 : Math.min(at - blocked.at, backoff.maxDelayMs);
+      blocked = isRefusal(answer) && isConnected() ? { forMs: (blocked?.forMs ?? 0) + sinceMs, at } : undefined;
+      if (blocked !== undefined && blocked.forMs >= blockedMs) throw heldBy(answer);
       const ownMs = delayBefore(attempt, backoff, this.#deps.environment.random());
       await this.#pause(Math.max(ownMs, answer.afterMs ?? 0));
     }

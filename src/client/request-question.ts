@@ -10,6 +10,8 @@ export interface QuestionDeps {
   readonly random: () => number;
   readonly onAsking: () => void;
   readonly onAnswer: (view: RequestView) => void;
+  /** There is no such request, not yet or not any more. */
+  readonly onMissing: () => void;
   readonly onError: (thrown: unknown) => void;
 }
 
@@ -17,6 +19,8 @@ export interface QuestionDeps {
 const spacingMs = 1_000;
 /** Nothing is heard so soon of what nobody has posted. */
 const graceMs = 3_000;
+/** A token may be renewed without a new connection. */
+const refusedMs = 60_000;
 const backoff = { attempts: 1e9, delayMs: 1_000, maxDelayMs: 30_000, slowRetryMs: 30_000 };
 
 /** Asks the server how a request stands: one question at a time, repeated until it is answered. */
@@ -26,6 +30,8 @@ export class RequestQuestion {
   #turn = 0;
   #isOpen = false;
   #isAsking = false;
+  /** It was stopped while it wanted an answer. */
+  #isOwed = false;
   #failures = 0;
   #cancel: (() => void) | undefined;
   #cancelLater: () => void = () => undefined;
@@ -69,7 +75,15 @@ export class RequestQuestion {
 
   stop(): void {
     this.#cancelLater();
+    this.#isOwed ||= this.#isOpen;
     this.#takeBack();
+  }
+
+  /** After `stop`: what was not answered then is asked now. */
+  resume(): void {
+    if (!this.#isOwed) return;
+    this.#isOwed = false;
+    this.want();
   }
 
   #takeBack(): void {
@@ -105,13 +119,17 @@ export class RequestQuestion {
     this.#deps.onAnswer(answer);
   }
 
-  /** One that does not exist yet is asked after again with what is heard of it; any other refusal with the next connection. */
+  /** One that does not exist yet is asked after again with what is heard of it; after any other refusal with the next connection, or in a while. */
   #refused(thrown: unknown): void {
     this.#isAsking = false;
     if (thrown instanceof SynapClientError && thrown.status === 404) {
       this.#isOpen = false;
       this.#askIn(spacingMs);
-    } else this.#deps.onError(thrown);
+      this.#deps.onMissing();
+    } else {
+      this.#deps.onError(thrown);
+      this.#askIn(refusedMs);
+    }
   }
 
   #askIn(delayMs: number): void {

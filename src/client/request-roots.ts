@@ -23,9 +23,9 @@ export class RequestRoots {
     return this.#roots.size;
   }
 
-  /** Only the server can say of what was heard whether it is the end of the request. */
+  /** Only the server can say of what was heard whether it is the end of the request. While a root goes on, it is not. */
   get isUnclear(): boolean {
-    return this.#unclear.size > 0;
+    return this.#unclear.size > 0 && [...this.#roots.values()].every((end) => end !== undefined);
   }
 
   /** What ended the request; of several roots, one that failed goes first, then one that was cancelled, then the last. */
@@ -78,6 +78,18 @@ export class RequestRoots {
       if (this.#heardSince.has(eventId)) continue;
       this.#unclear.delete(eventId);
       this.#caused.add(eventId);
+    }
+  }
+
+  /**
+   * It knows of no such request. What was heard before it was asked was committed, so its jobs are gone with time, and what was heard is
+   * all that can be known.
+   */
+  forgotten(): void {
+    for (const [eventId, end] of this.#unclear) {
+      if (this.#heardSince.has(eventId)) continue;
+      this.#unclear.delete(eventId);
+      this.#roots.set(eventId, end);
     }
   }
 

@@ -208,6 +208,7 @@ export class Requests {
   /** @returns what gives it up, once */
   #hold(requestId: string, tracked: Tracked): () => void {
     tracked.holders += 1;
+    if (tracked.holders === 1) tracked.question.resume();
     // It was put aside while nobody wanted it.
     this.#tracked.set(requestId, tracked);
     tracked.subscription ??= this.#deps.subscribe(
@@ -261,6 +262,11 @@ export class Requests {
         tracked.roots.told(view);
         this.#settle(tracked, (state) => (tracked.roots.end === undefined ? told(state, view) : state));
         if (tracked.roots.isUnclear) tracked.question.want();
+      },
+      onMissing: () => {
+        const tracked = get();
+        tracked.roots.forgotten();
+        this.#settle(tracked, (state) => state);
       },
     });
   }

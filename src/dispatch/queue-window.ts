@@ -111,10 +111,16 @@ export class QueueWindow {
       const credits = creditsOf(this.#options.size, how);
       return { queue, credits, hasBacklog: !doFit(due.get(queue) ?? 0, credits) };
     });
-    const behind = looks.filter(({ hasBacklog }) => hasBacklog).map(({ queue }) => queue);
-    const high = behind.length === 0 ? new Set<string>() : await this.#options.outbox.highDue(behind);
+    // At once, as what is spent from now on is to be counted. Until Postgres has said so, high priority does not go past a backlog.
     for (const { queue, ...look } of looks)
-      this.#known.set(queue, { ...look, hasHighBacklog: high.has(queue), measuredAt });
+      this.#known.set(queue, { ...look, hasHighBacklog: look.hasBacklog, measuredAt });
+    const behind = looks.filter(({ hasBacklog }) => hasBacklog).map(({ queue }) => queue);
+    if (behind.length === 0) return;
+    const high = await this.#options.outbox.highDue(behind);
+    for (const queue of behind) {
+      const known = this.#known.get(queue);
+      if (known?.measuredAt === measuredAt) known.hasHighBacklog = high.has(queue);
+    }
   }
 }
 

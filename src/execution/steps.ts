@@ -89,7 +89,7 @@ export class Steps {
     const output = await this.#act(name, fn, timeoutMs);
     reachFaultPoint('step.acted');
     const rows = await runStatement(this.#options.database.pool, record, this.#toRecord(name, output));
-    const held = rows.length > 0 ? output : await this.#explainRefusal(name);
+    const held = rows.length > 0 ? output : await this.#explainRefusal(name, notRecorded(name));
     reachFaultPoint('step.recorded');
     return (held ?? undefined) as T;
   }
@@ -132,7 +132,7 @@ export class Steps {
       reachFaultPoint('step.committed');
       return (committed ?? undefined) as T;
     } catch (thrown) {
-      if (thrown instanceof CommitRefused) return (await this.#explainRefusal(name)) as T;
+      if (thrown instanceof CommitRefused) return (await this.#explainRefusal(name, thrown)) as T;
       throw thrown;
     }
   }
@@ -154,7 +154,7 @@ export class Steps {
       eventId: job.id,
     });
     const entered = await this.#insertNotification(name, row);
-    if (entered.length === 0) await this.#explainRefusal(name);
+    if (entered.length === 0) await this.#explainRefusal(name, notRecorded(name));
     else publisher.publish(toCommittedEntries([row], entered));
   }
 
@@ -196,12 +196,12 @@ export class Steps {
 
   /**
    * A record was refused: either an earlier attempt committed this very step while this one was being claimed, and its
-   * record is the truth, or another attempt has the job now.
+   * record is the truth, or another attempt has the job now. Where neither is so, nothing was committed, and `refusal` says why.
    */
-  async #explainRefusal(name: string): Promise<Json | undefined> {
+  async #explainRefusal(name: string, refusal: Error): Promise<Json | undefined> {
     const { id, fence } = this.#options.job;
-    const result = await sql<{ output: Json; holds: boolean; state: string }>`
-      SELECT s.output, j.state, j.fence = ${fence} AND j.state = 'running' AS holds FROM jobs j
+    const result = await sql<{ output: Json; holds: boolean; recorded: boolean; state: string }>`
+      SELECT s.output, s.name IS NOT NULL AS recorded, j.state, j.fence = ${fence} AND j.state = 'running' AS holds FROM jobs j
       LEFT JOIN steps s ON s."jobId" = j.id AND s.name = ${name} WHERE j.id = ${id}`.execute(
       this.#options.database.sql,
     );
@@ -209,6 +209,7 @@ export class Steps {
     if (row?.state === 'cancelled') throw new AttemptAborted('cancelled', `job ${id} was cancelled`);
     if (row?.holds !== true)
       throw new SynapError('fence_lost', `step "${name}": another attempt has taken over job ${id}`);
+    if (!row.recorded) throw refusal;
     return row.output ?? undefined;
   }
 }
@@ -226,3 +227,5 @@ function toOutput(name: string, value: Json | void): Json {
     throw new NonRetryableError('step_output_not_storable', `step "${name}": ${bad} cannot be stored`);
   return output;
 }
+
+const notRecorded = (name: string): Error => new Error(`step "${name}" was not recorded`);

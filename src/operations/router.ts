@@ -58,7 +58,15 @@ function lazyBoard(options: BoardOptions): RequestHandler {
     const { createBoard } = await import('./board.js');
     return Router().use(createBoard(options));
   };
-  return async (req, res, next) => (await (loading ??= load()))(req, res, next);
+  return async (req, res, next) => {
+    loading ??= load();
+    const board = await loading.catch((thrown: unknown) => {
+      // The next operator tries again.
+      loading = undefined;
+      throw thrown;
+    });
+    board(req, res, next);
+  };
 }
 
 function serveStyles(css: string): RequestHandler {

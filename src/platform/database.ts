@@ -64,11 +64,18 @@ export function createDatabase(
   return {
     pool,
     sql,
-    prisma: () => (prisma ??= loadPrisma(prismaPool)),
+    prisma: () =>
+      (prisma ??= loadPrisma(prismaPool).catch((thrown: unknown) => {
+        // The next who asks tries again.
+        prisma = undefined;
+        throw thrown;
+      })),
     ping: ping.run,
     async close() {
       circuit.stop();
-      await prisma?.then((opened) => opened.$disconnect());
+      // One that could not be opened has nothing to close.
+      const opened = await prisma?.catch(() => undefined);
+      await opened?.$disconnect();
       await Promise.all([pool.end(), prismaPool.end(), ping.end()]);
     },
   };

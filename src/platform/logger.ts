@@ -28,18 +28,7 @@ export function createLogger(config: LogSettings, bindings: Record<string, unkno
     serializers: { err: describeError },
     mixin: () => currentContext() ?? {},
   };
-  return pino(options, config.pretty ? forPeople(config.hasColour ?? true) : forMachines());
-}
-
-/** Bytes of lines that may wait for who reads them; more are dropped, rather than the process lost. */
-const maxUnwritten = 16 * 1024 * 1024;
-
-/**
- * Each line is handed to the system at once, but nobody waits for it: those that come while one is written go together. What has
- * not been written yet is when the process ends, however it does, unless it is killed.
- */
-function forMachines() {
-  return pino.destination({ dest: process.stdout.fd, sync: false, maxLength: maxUnwritten });
+  return config.pretty ? pino(options, forPeople(config.hasColour ?? true)) : pino(options);
 }
 
 /** In this thread and at once, so that lines stand in the order in which things happened, also at the end of a process. */

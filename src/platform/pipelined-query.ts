@@ -21,7 +21,7 @@ export class PipelinedQuery extends pg.Query {
       connection.stream.cork();
       try {
         if (before !== undefined) execute(connection, before);
-        return submit(after === undefined ? connection : beforeSync(connection, () => execute(connection, after)));
+        return submit(after === undefined ? connection : afterExecute(connection, () => execute(connection, after)));
       } finally {
         connection.stream.uncork();
       }
@@ -40,7 +40,8 @@ export async function sendAfterBegin(client: pg.PoolClient, config: pg.QueryConf
 
 /** The last statement of a transaction and, where it succeeds, COMMIT. */
 export async function sendBeforeCommit(client: pg.PoolClient, config: pg.QueryConfig): Promise<void> {
-  await send(client, new PipelinedQuery(config, { after: 'COMMIT' }));
+  const results = await send(client, new PipelinedQuery(config, { after: 'COMMIT' }));
+  if (results.at(-1)?.command !== 'COMMIT') throw new Error('the transaction was not committed');
 }
 
 async function send(client: pg.PoolClient, query: PipelinedQuery): Promise<readonly pg.QueryResult[]> {
@@ -63,13 +64,13 @@ function execute(connection: pg.Connection, text: string): void {
   connection.execute({}, true);
 }
 
-/** The same connection, on which `act` is done first when the driver ends its messages. */
-function beforeSync(connection: pg.Connection, act: () => void): pg.Connection {
+/** The same connection, on which `act` follows the driver's statement; where that could not be sent, nothing does. */
+function afterExecute(connection: pg.Connection, act: () => void): pg.Connection {
   return Object.create(connection, {
-    sync: {
-      value: () => {
+    execute: {
+      value: (...args: Parameters<pg.Connection['execute']>) => {
+        connection.execute(...args);
         act();
-        connection.sync();
       },
     },
   }) as pg.Connection;

@@ -102,3 +102,27 @@ test('a statement behind one that fails is passed over, whichever of the two is 
   client.release();
   expect(await marks()).toEqual([]);
 });
+
+test('its first statement may be several, where it has no values', async () => {
+  await inTransaction(
+    database.pool,
+    (tx) => sql`INSERT INTO marks VALUES (1); INSERT INTO marks VALUES (2)`.execute(tx),
+    () => last(3),
+  );
+  expect(await marks()).toEqual([1, 2, 3]);
+});
+
+test('nothing is committed where the last statement could not be sent', async () => {
+  const unsendable = {
+    toPostgres: () => {
+      throw new Error('no value');
+    },
+  };
+  const failing = inTransaction(
+    database.pool,
+    (tx) => mark(tx, 1),
+    () => ({ ...last(2), values: [unsendable, 1] }),
+  );
+  await expect(failing).rejects.toThrow('no value');
+  expect(await marks()).toEqual([]);
+});

@@ -92,7 +92,13 @@ class TransactionConnection implements DatabaseConnection {
   #send(query: pg.QueryConfig): Promise<pg.QueryResult> {
     if (this.#hasBegun) return this.#client.query(query);
     this.#hasBegun = true;
-    return sendAfterBegin(this.#client, query);
+    return query.values?.length === 0 ? this.#sendText(query) : sendAfterBegin(this.#client, query);
+  }
+
+  /** Without values a text may hold several statements, which only a query of its own takes. */
+  async #sendText(query: pg.QueryConfig): Promise<pg.QueryResult> {
+    await this.#client.query('BEGIN');
+    return this.#client.query(query);
   }
 
   streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
 import { pino } from 'pino';
 import { Claims } from '../../src/execution/claims.js';
 import type { AttemptAborted } from '../../src/execution/outcome.js';
@@ -147,4 +148,28 @@ describe('a worker that cannot send heartbeats', () => {
     await registry.stop();
     await pool.end();
   });
+});
+
+test('a step whose COMMIT failed by a division of its own is run again, and not taken for done', async () => {
+  const core = await startProbe('redis', async ({ step, attempt }) => {
+    await step.transaction('effect', (tx) =>
+      sql`INSERT INTO deferred VALUES (${attempt})`.execute(tx).then(() => undefined),
+    );
+  });
+  await core.testDatabase.pool.query(`
+    CREATE TABLE deferred (attempt int);
+    CREATE FUNCTION divide() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM 1 / (NEW.attempt - 1); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER divides AFTER INSERT ON deferred DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION divide();`);
+  await core.start();
+  const { eventId } = await core.acceptor.accept('ada', ask());
+  const job = await eventually(async () => {
+    const { rows } = await core.testDatabase.pool.query<{ state: string; failures: number }>(
+      `SELECT state, failures FROM jobs WHERE id = $1 AND state IN ('completed', 'dead')`,
+      [eventId],
+    );
+    return rows[0];
+  }, 'the end of the job');
+  expect(job).toEqual({ state: 'completed', failures: 1 });
+  const { rows } = await core.testDatabase.pool.query('SELECT attempt FROM deferred');
+  expect(rows).toEqual([{ attempt: 2 }]);
 });

@@ -22,6 +22,11 @@ export class ManualClock implements Clock {
     return () => void this.#timers.delete(timer);
   }
 
+  /** Time passes, and no timer sees it until later: the device was asleep. */
+  sleep(ms: number): void {
+    this.#now += ms;
+  }
+
   /** Lets time pass, timer by timer; what a timer starts goes on before the next one. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
@@ -30,7 +35,7 @@ export class ManualClock implements Clock {
       const [next] = [...this.#timers].filter(({ at }) => at <= until).toSorted((a, b) => a.at - b.at);
       if (next === undefined) break;
       this.#timers.delete(next);
-      this.#now = next.at;
+      this.#now = Math.max(this.#now, next.at);
       next.fn();
       await turn();
     }
