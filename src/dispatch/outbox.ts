@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { runStatement, withoutFlush, type Statement } from '../platform/database.js';
+import { fewRows } from '../platform/few-rows.js';
 import { longestQueueDelayMs } from '../events/statements.js';
 import { agedPriority, priorities } from '../queues/priorities.js';
 import type { Runnable, Ticket } from '../queues/ticket.js';
@@ -101,14 +102,14 @@ const remove: Statement = {
   name: 'outbox-remove',
   text: `
   DELETE FROM outbox USING unnest($1::uuid[], $2::int[]) AS d(id, generation), ${withoutFlush}
-  WHERE outbox."jobId" = d.id AND outbox.generation = d.generation`,
+  WHERE outbox."jobId" = d.id AND outbox.generation = d.generation AND ${fewRows('d.generation')}`,
 };
 
 const release: Statement = {
   name: 'outbox-release',
   text: `
   UPDATE outbox SET "claimedUntil" = now() FROM unnest($1::uuid[], $2::int[]) AS d(id, generation)
-  WHERE outbox."jobId" = d.id AND outbox.generation = d.generation`,
+  WHERE outbox."jobId" = d.id AND outbox.generation = d.generation AND ${fewRows('d.generation')}`,
 };
 
 interface LeasedRow {

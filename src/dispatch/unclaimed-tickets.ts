@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Clock } from '../platform/clock.js';
 import { runStatement, type Statement } from '../platform/database.js';
+import { fewRows } from '../platform/few-rows.js';
 import type { Leadership } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import type { Metrics } from '../platform/metrics.js';
@@ -29,7 +30,7 @@ const readUnclaimed: Statement = {
   text: `
   SELECT j.id, j.generation FROM jobs j JOIN unnest($1::uuid[], $2::int[]) AS t(id, generation)
     ON j.id = t.id AND j.generation = t.generation
-  WHERE j."finishedAt" IS NULL AND j.state = 'queued'`,
+  WHERE j."finishedAt" IS NULL AND j.state = 'queued' AND ${fewRows('t.generation')}`,
 };
 
 interface Sighting {

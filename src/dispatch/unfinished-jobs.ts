@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { runStatement, type Statement } from '../platform/database.js';
+import { fewRows } from '../platform/few-rows.js';
 import { longestQueueDelayMs } from '../events/statements.js';
 import { isHeldByLiveWorker } from './liveness.js';
 
@@ -49,7 +50,7 @@ const dispatchAgain: Statement = {
     UPDATE jobs j SET generation = j.generation + 1
     FROM (
       SELECT l.id FROM jobs l JOIN unnest($1::uuid[], $2::int[]) AS lost(id, generation)
-        ON l.id = lost.id AND l.generation = lost.generation
+        ON l.id = lost.id AND l.generation = lost.generation AND ${fewRows('lost.generation')}
       WHERE l."finishedAt" IS NULL AND l."isReleased" AND NOT (l.state = 'running' AND ${isHeldByLiveWorker('l')})
         AND NOT EXISTS (SELECT FROM outbox o WHERE o."jobId" = l.id OFFSET 0)
       ORDER BY l.id FOR UPDATE OF l SKIP LOCKED

@@ -1,4 +1,5 @@
 import type { Statement } from '../platform/database.js';
+import { fewRows } from '../platform/few-rows.js';
 
 /**
  * How long a new outbox row belongs to the process that inserted it. It enqueues at once (the fast path); where it dies
@@ -112,7 +113,7 @@ export const divisionByZero = '22012';
 export const readWinners: Statement = {
   name: 'events-read-winners',
   text: `
-  WITH input AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json) AS i(nth int, ${columns}))
+  WITH input AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json) AS i(nth int, ${columns}) WHERE ${fewRows('i.nth')})
   SELECT i.nth, k."requestHash" = i."requestHash" AS "sameHash", e.type = i.type AND e.data = i.data AS "sameEvent",
          k.key IS NULL AND (SELECT t.id FROM events t WHERE t.id = i.id) IS NULL AS "isFree",
          e.id, e."aggregateId", e."correlationId", e."requestId"

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Statement } from '../platform/database.js';
+import { fewRows } from '../platform/few-rows.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
 import type { Json } from '../platform/text.js';
 import type { SynapEvent } from '../events/synap-event.js';
@@ -72,7 +73,7 @@ interface ClaimRow extends SynapEvent {
 const claim: Statement = {
   name: 'jobs-claim',
   text: `
-  WITH input AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[], $4::bool[]) AS i(id, generation, "isInHand")),
+  WITH input AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::int[], $4::bool[]) AS i(id, generation, "isInHand") WHERE ${fewRows('i.generation')}),
   claimable AS (
     SELECT j.id, j.state, j.fence, j."workerId" FROM jobs j JOIN input i ON i.id = j.id AND i.generation = j.generation
     WHERE ($5 OR j.crashes < ${sharedCrashes} OR (j.state = 'running' AND j."workerId" = $3))

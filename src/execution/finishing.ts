@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { Batcher } from '../platform/batcher.js';
 import { runStatement, type Statement } from '../platform/database.js';
+import { fewRows } from '../platform/few-rows.js';
 import { reachFaultPoint } from '../platform/fault-points.js';
 import { roughSize } from '../platform/rough-size.js';
 import type { Json } from '../platform/text.js';
@@ -56,7 +57,7 @@ const finishJobs = `
     SELECT * FROM json_to_recordset($1::json) AS i("jobId" uuid, fence int, state job_state, "delayMs" bigint, failed boolean, failure jsonb, result jsonb)
   ),
   held AS (
-    SELECT j.id, j."workerId" FROM jobs j JOIN input i ON i."jobId" = j.id AND i.fence = j.fence WHERE j.state = 'running'
+    SELECT j.id, j."workerId" FROM jobs j JOIN input i ON i."jobId" = j.id AND i.fence = j.fence WHERE j.state = 'running' AND ${fewRows('i.fence')}
     ORDER BY j.id FOR UPDATE OF j
   ),
   finished AS (

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type pg from 'pg';
 import type { Clock } from '../platform/clock.js';
 import { runStatement, type Statement } from '../platform/database.js';
+import { fewRows } from '../platform/few-rows.js';
 import { newId } from '../platform/ids.js';
 import type { Logger } from '../platform/logger.js';
 import { Periodic } from '../platform/periodic.js';
@@ -24,7 +25,7 @@ const heartbeat: Statement = {
   )
   SELECT i."jobId", i.fence, j.state FROM unnest($4::uuid[], $5::int[]) AS i("jobId", fence)
   LEFT JOIN jobs j ON j.id = i."jobId"
-  WHERE j.id IS NULL OR j.fence <> i.fence OR j.state <> 'running'`,
+  WHERE ${fewRows('i.fence')} AND (j.id IS NULL OR j.fence <> i.fence OR j.state <> 'running')`,
 };
 
 interface LostRow {

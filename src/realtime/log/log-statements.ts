@@ -1,4 +1,5 @@
 import { withoutFlush, type Statement } from '../../platform/database.js';
+import { fewRows } from '../../platform/few-rows.js';
 import type { NotificationStatus } from '../contract.js';
 import { notificationColumns, notificationCtes } from './notification-log.js';
 
@@ -40,7 +41,7 @@ const overheadBytes = 300;
  */
 const pages = (start: string) => `
   WITH want AS (
-    SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w(room, epoch, after, ord)
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w(room, epoch, after, ord) WHERE ${fewRows('w.ord')}
   )
   SELECT w.ord, r.epoch, r."lastSeq", e.seq, e.id, e.type, e.data, e.status, e.timestamp, e."requestId", e."eventId", e.error
   FROM want w
@@ -97,7 +98,7 @@ export const statements = {
   advance: statement(
     'advance',
     `WITH mark AS (
-       SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS m(room, epoch, seq)
+       SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS m(room, epoch, seq) WHERE ${fewRows('m.seq')}
      ), free AS (
        SELECT r.key FROM rooms r JOIN mark m ON m.room = r.key AND m.epoch = r.epoch
        WHERE r."publishedSeq" < m.seq ORDER BY r.key FOR NO KEY UPDATE OF r SKIP LOCKED
