@@ -135,11 +135,7 @@ async function measure(bench: Bench): Promise<MeasureReport> {
     await load.run(perSecond, durationMs);
     const samples = await watching.stop();
     const used = await usage.stop();
-    await eventually(
-      () => Promise.resolve(load.heard >= load.accepted ? true : undefined),
-      'every task to be heard of',
-      60_000,
-    );
+    await everyTaskHeard(load);
     return {
       figures: figuresOf(samples, warmUpS, bench.pick(30, 4)),
       plots: [plotOf(samples)],
@@ -154,8 +150,21 @@ async function measure(bench: Bench): Promise<MeasureReport> {
   }
 }
 
-const notesOf = ({ accepted, heard }: SteadyLoad, warmUpS: number): string[] => [
-  `The product with all its features, each role a process with production’s flags; ${accepted} tasks were asked for at random moments by 50 users, each done in a transaction, and ${heard} notifications heard at 50 sockets; one arrival of 20 reads its user’s list.`,
+async function everyTaskHeard(load: SteadyLoad): Promise<void> {
+  try {
+    await eventually(
+      () => Promise.resolve(load.heard >= load.accepted ? true : undefined),
+      'every task to be heard of',
+      60_000,
+    );
+  } catch (cause) {
+    const ends = load.ends.length === 0 ? 'no connection was lost' : `connections lost: ${load.ends.join(', ')}`;
+    throw new Error(`of ${load.accepted} tasks ${load.heard} were heard of; ${ends}`, { cause });
+  }
+}
+
+const notesOf = ({ accepted, heard, ends }: SteadyLoad, warmUpS: number): string[] => [
+  `The product with all its features, each role a process with production’s flags; ${accepted} tasks were asked for at random moments by 50 users, each done in a transaction, and ${heard} notifications heard at 50 sockets (${ends.length} connections lost and resumed); one arrival of 20 reads its user’s list.`,
   'The peer: a BullMQ worker on one queue, nothing to do, the same Node flags, the same Redis.',
   `Memory is VmRSS of /proc, once a second; figures are medians after ${warmUpS} s. Growth is the slope by least squares over means of blocks, ± 95 % confidence.`,
 ];

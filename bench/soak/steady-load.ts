@@ -10,37 +10,96 @@ const users = Array.from({ length: 50 }, (_, index) => `user-${index}`);
 /** One of so many arrivals reads its user's list: what reading loads is part of an api's memory. */
 const readsOneOf = 20;
 
+interface Told {
+  readonly id: string;
+  readonly type: string;
+  readonly seq: number;
+  readonly epoch: string;
+}
+
+interface Subscribed {
+  readonly ok: boolean;
+  readonly notifications?: readonly Told[];
+  readonly hasMore?: boolean;
+}
+
+/** A user's open page: where its connection is lost it comes back and asks for what it missed (docs/web-client.md). */
+class Page {
+  readonly #socket: Socket;
+  readonly #room: string;
+  readonly #heard = new Set<string>();
+  #last: Pick<Told, 'seq' | 'epoch'> | undefined;
+  readonly ready: Promise<void>;
+  /** Why connections ended, as socket.io says. */
+  readonly ends: string[] = [];
+
+  constructor(url: string, user: string, token: string) {
+    this.#room = `user_${user}`;
+    this.#socket = io(url, { auth: { token }, transports: ['websocket'], forceNew: true });
+    const ready = Promise.withResolvers<void>();
+    this.ready = ready.promise;
+    this.#socket.on('connect', () => void this.#subscribe().then(ready.resolve, ready.reject));
+    this.#socket.on('disconnect', (reason) => this.ends.push(reason));
+    this.#socket.on('notification', (told: Told) => this.#hear(told));
+  }
+
+  get heard(): number {
+    return this.#heard.size;
+  }
+
+  close(): void {
+    this.#socket.disconnect();
+  }
+
+  async #subscribe(): Promise<void> {
+    const since = this.#last;
+    const answer: Subscribed = await this.#socket.emitWithAck('subscribe', {
+      room: this.#room,
+      ...(since && { since }),
+    });
+    if (!answer.ok) throw new Error(`${this.#room} was refused: ${JSON.stringify(answer)}`);
+    if (since === undefined) return;
+    for (const told of answer.notifications ?? []) this.#hear(told);
+    if (answer.hasMore === true) await this.#subscribe();
+  }
+
+  #hear({ id, type, seq, epoch }: Told): void {
+    if (type === 'task.creation.completed') this.#heard.add(id);
+    if (seq > (this.#last?.seq ?? 0)) this.#last = { seq, epoch };
+  }
+}
+
 /** Tasks that users ask for at a steady rate, each heard of by its user's open page; now and then a page reads its list. */
 export class SteadyLoad {
   readonly #url: string;
   readonly #tokens: readonly string[];
-  readonly #sockets: readonly Socket[];
+  readonly #pages: readonly Page[];
   readonly #agent = new Agent({ connections: 32 });
   readonly #random: Random;
   readonly #failed: unknown[] = [];
   accepted = 0;
-  heard = 0;
 
-  private constructor(url: string, tokens: readonly string[], sockets: readonly Socket[], random: Random) {
+  private constructor(url: string, tokens: readonly string[], pages: readonly Page[], random: Random) {
     this.#url = url;
     this.#tokens = tokens;
-    this.#sockets = sockets;
+    this.#pages = pages;
     this.#random = random;
-    for (const socket of sockets) {
-      socket.on('notification', ({ type }: { type: string }) => {
-        if (type === 'task.creation.completed') this.heard += 1;
-      });
-    }
   }
 
   static async open(synap: Synap, random: Random): Promise<SteadyLoad> {
     const tokens = await Promise.all(users.map((user) => synap.mint(user)));
-    const sockets = tokens.map((token) =>
-      io(synap.one('realtime').url, { auth: { token }, transports: ['websocket'], forceNew: true }),
-    );
-    const asked = sockets.map((socket, index) => socket.emitWithAck('subscribe', { room: `user_${users[index]}` }));
-    await within(Promise.all(asked), 'the sockets to be subscribed');
-    return new SteadyLoad(synap.one('api').url, tokens, sockets, random);
+    const pages = tokens.map((token, index) => new Page(synap.one('realtime').url, users[index] ?? '', token));
+    await within(Promise.all(pages.map(({ ready }) => ready)), 'the pages to be subscribed');
+    return new SteadyLoad(synap.one('api').url, tokens, pages, random);
+  }
+
+  get heard(): number {
+    return this.#pages.reduce((sum, { heard }) => sum + heard, 0);
+  }
+
+  /** Connections that were lost, by reason. */
+  get ends(): string[] {
+    return this.#pages.flatMap(({ ends }) => ends);
   }
 
   /** Open loop: arrivals are random (Poisson) and planned, a slow answer keeps no other from being sent. */
@@ -58,7 +117,7 @@ export class SteadyLoad {
   }
 
   async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.disconnect();
+    for (const page of this.#pages) page.close();
     await this.#agent.destroy();
   }
 
