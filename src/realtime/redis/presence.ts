@@ -20,6 +20,8 @@ const refreshMs = 30_000;
 /** … and what it says is believed this long: a killed replica's connections are gone after it. */
 const validMs = 90_000;
 const answerMs = 1_000;
+/** Changes gather so long: when a thousand come back at once, a script for each would cost more than letting them in. */
+const gatherMs = 20;
 const perScript = 50;
 
 /**
@@ -61,7 +63,7 @@ const said = z.object({ n: z.int(), since: z.number(), name: z.string().optional
 
 /**
  * Two kinds of hashes. A room's has a field per replica, `<connections>:<valid until>`; a user's devices a field per replica and
- * device. A replica writes a field when what it says changes, a turn's changes in one pipeline, so a join costs no answer and
+ * device. A replica writes a field when what it says changes, the changes of some milliseconds together, so a join costs no answer and
  * a look is one read.
  */
 export class RedisPresence implements Presence {
@@ -73,6 +75,7 @@ export class RedisPresence implements Presence {
   readonly #connections: LocalConnections;
   readonly #changed = new Map<string, Saying>();
   #cancel: (() => void) | undefined;
+  #cancelGathering: (() => void) | undefined;
   #writing: Promise<void> | undefined;
 
   constructor(redis: Redis, options: { readonly prefix: string; readonly nodeId: string; readonly clock: Clock }) {
@@ -115,7 +118,8 @@ export class RedisPresence implements Presence {
   /** Resolves when what changed so far is said. Never rejects. */
   async settle(): Promise<void> {
     await this.#writing;
-    if (this.#changed.size > 0) await this.#startWriting();
+    if (this.#changed.size > 0) this.#startWriting();
+    await this.#writing;
   }
 
   /** Takes back what this replica has said. */
@@ -169,7 +173,7 @@ export class RedisPresence implements Presence {
 
   #say(saying: Saying): void {
     this.#changed.set(`${saying.key} ${saying.field}`, saying);
-    if (this.#changed.size === 1) setImmediate(() => void this.settle());
+    this.#cancelGathering ??= this.#clock.after(gatherMs, () => void this.settle());
   }
 
   #refreshLater(): void {
@@ -179,20 +183,22 @@ export class RedisPresence implements Presence {
     });
   }
 
-  #startWriting(): Promise<void> {
+  #startWriting(): void {
+    this.#cancelGathering?.();
+    this.#cancelGathering = undefined;
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
     });
-    return this.#writing;
   }
 
+  /** What has changed until now; what changes meanwhile gathers again. */
   async #write(): Promise<void> {
-    while (this.#changed.size > 0) {
-      const some = [...this.#changed].slice(0, perScript);
-      for (const [name] of some) this.#changed.delete(name);
+    const changed = [...this.#changed.values()];
+    this.#changed.clear();
+    for (let from = 0; from < changed.length; from += perScript) {
       // They are said when Redis is back.
-      if (this.#redis.status !== 'ready') continue;
-      await this.#calls.send(this.#commands(some.map(([, saying]) => saying))).catch(() => undefined);
+      if (this.#redis.status !== 'ready') return;
+      await this.#calls.send(this.#commands(changed.slice(from, from + perScript))).catch(() => undefined);
     }
   }
 
