@@ -1,6 +1,5 @@
 import type { Clock } from '../../platform/clock.js';
 import { runStatement, type Database, type Statement } from '../../platform/database.js';
-import { fewRows } from '../../platform/few-rows.js';
 import { toError } from '../../platform/errors.js';
 import type { Logger } from '../../platform/logger.js';
 import type { AcknowledgeRequest } from '../contract.js';
@@ -45,7 +44,7 @@ const write: Statement = {
   text: `
     WITH want AS (
       SELECT w.* FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS w(room, epoch, delivered, seen)
-      JOIN rooms r ON r.key = w.room AND r.epoch = w.epoch AND ${fewRows('w.seen')}
+      CROSS JOIN LATERAL (SELECT FROM rooms r WHERE r.key = w.room AND r.epoch = w.epoch LIMIT 1) r
     ), entry AS MATERIALIZED (
       SELECT w.room, x.seq, x."notificationId", x.seq <= w.seen AS "isSeen"
       FROM want w CROSS JOIN LATERAL (

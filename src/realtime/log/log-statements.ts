@@ -100,11 +100,10 @@ export const statements = {
     `WITH mark AS (
        SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS m(room, epoch, seq) WHERE ${fewRows('m.seq')}
      ), free AS (
-       SELECT r.key FROM rooms r JOIN mark m ON m.room = r.key AND m.epoch = r.epoch
+       SELECT r.key, m.seq FROM rooms r JOIN mark m ON m.room = r.key AND m.epoch = r.epoch
        WHERE r."publishedSeq" < m.seq ORDER BY r.key FOR NO KEY UPDATE OF r SKIP LOCKED
      )
-     UPDATE rooms r SET "publishedSeq" = m.seq
-     FROM mark m JOIN free f ON f.key = m.room, ${withoutFlush} WHERE r.key = m.room AND r.epoch = m.epoch`,
+     UPDATE rooms r SET "publishedSeq" = f.seq FROM free f, ${withoutFlush} WHERE r.key = f.key`,
   ),
 
   recentTargets: statement(
