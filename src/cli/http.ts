@@ -113,6 +113,7 @@ const advice: Readonly<Record<string, string>> = {
 const adminAdvice: Readonly<Record<string, string>> = {
   token_invalid: 'Check API_KEY: it must be one that Synap knows.',
   forbidden: 'Use a key with the scope "admin".',
+  job_expired: 'Look at what is left with "synap dead show"; to do it again, send the event anew.',
   replay_limit_reached: 'Look at it with "synap dead show"; --force replays it all the same.',
   not_found: 'Take the id from "synap dead list" or "synap operations".',
 };

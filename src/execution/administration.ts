@@ -87,7 +87,7 @@ export class JobAdministration {
   /**
    * Runs a dead job again, with its correction where it has one. Its failures start from zero, its attempts count on.
    * @returns its new generation
-   * @throws SynapError not_found, job_state_conflict, replay_limit_reached, unavailable
+   * @throws SynapError not_found, job_expired, job_state_conflict, replay_limit_reached, unavailable
    */
   async replay(jobId: string, { mode, force = false, partOf, ...acting }: Replay): Promise<number> {
     const runnable = await this.#transaction(async (tx) => {
@@ -124,7 +124,7 @@ export class JobAdministration {
 
   /**
    * Closes a dead letter without running its job again.
-   * @throws SynapError not_found, job_state_conflict (no dead letter is open), unavailable
+   * @throws SynapError not_found, job_expired, job_state_conflict (no dead letter is open), unavailable
    */
   async discard(jobId: string, { reason, partOf, ...acting }: Discard): Promise<void> {
     const lanes = await this.#transaction(async (tx) => {
@@ -201,6 +201,15 @@ function readLocked(tx: Sql, jobId: string) {
     .executeTakeFirst();
 }
 
+/** A closed dead letter outlives its job. */
+async function missing(tx: Sql, jobId: string): Promise<SynapError> {
+  const letter = await tx.selectFrom('dead_letters').select('state').where('jobId', '=', jobId).executeTakeFirst();
+  if (letter === undefined) return new SynapError('not_found', `there is no job ${jobId}`);
+  return new SynapError('job_expired', `job ${jobId} was deleted by retention`, {
+    publicMessage: `Its dead letter was ${letter.state}, and retention has deleted the job since. Only the letter is left.`,
+  });
+}
+
 /** The job, its row locked until the transaction ends: no claim and no other operator can come between. */
 export async function lockJob(
   tx: Sql,
@@ -209,7 +218,7 @@ export async function lockJob(
   allowed: readonly State[],
 ): Promise<NonNullable<LockedJob>> {
   const job = await readLocked(tx, jobId);
-  if (job === undefined) throw new SynapError('not_found', `there is no job ${jobId}`);
+  if (job === undefined) throw await missing(tx, jobId);
   if (acting.generation !== undefined && acting.generation !== job.generation) {
     throw conflict(`job ${jobId} is at generation ${job.generation}`, 'This job has been dispatched again since.');
   }

@@ -26,7 +26,7 @@ export class Corrections {
   /**
    * Kept until it is replaced or, by null, removed.
    * @returns what is kept: with the defaults of the type's schema filled in
-   * @throws SynapError validation_failed with every fault, not_found, job_state_conflict (it is not dead), unavailable
+   * @throws SynapError validation_failed with every fault, not_found, job_expired, job_state_conflict (it is not dead), unavailable
    */
   set(jobId: string, data: unknown, { actor }: { readonly actor: string }): Promise<Json> {
     const { database, catalogue } = this.#deps;

@@ -12,6 +12,7 @@ import type {
   DeadLetterView,
   FailedAttempt,
   HistoryEntry,
+  LetterJob,
 } from './dead-letters.js';
 
 const listCursor = defineCursor('dead-letters', z.tuple([z.iso.datetime(), z.uuid()]));
@@ -25,13 +26,16 @@ const viewColumns = sql`
   d."jobId", d.queue AS type, d."userId", d.state, d.generation, d.attempts, d.replays, d.fingerprint, d."createdAt" AS "diedAt",
   d."resolvedAt", e.timestamp AS "acceptedAt", e."aggregateId", e."requestId", e."correlationId"`;
 
+/** A closed letter outlives both, and an id that is free again may be another user's by now. */
+const withEvent = sql`dead_letters d LEFT JOIN events e ON e.id = d."jobId" AND e."userId" = d."userId"`;
+
 export function createDeadLetterQueries({ sql: db }: Pick<Database, 'sql'>): DeadLetterQueries {
   return {
     async list(selection, { cursor, limit }) {
       const [at, id] = cursor === undefined ? [undefined, undefined] : listCursor.decode(cursor);
       const after = at === undefined ? sql`true` : sql`(d."createdAt", d."jobId") < (${at}::timestamptz, ${id}::uuid)`;
       const { rows } = await sql<DeadLetterView>`
-        SELECT ${viewColumns}, d.error - 'stack' AS error FROM dead_letters d JOIN events e ON e.id = d."jobId"
+        SELECT ${viewColumns}, d.error - 'stack' AS error FROM ${withEvent}
         WHERE ${ofState(selection)} AND ${matches(selection)} AND ${after}
         ORDER BY d."createdAt" DESC, d."jobId" DESC LIMIT ${limit + 1}`.execute(db);
       return toPage(rows, limit, (last) => listCursor.encode([last.diedAt.toISOString(), last.jobId]));
@@ -67,18 +71,18 @@ type DetailRow = DeadLetterView &
 async function readDetail(db: Database['sql'], jobId: string): Promise<DeadLetterDetail | undefined> {
   const { rows } = await sql<DetailRow>`
     SELECT ${viewColumns}, d.error, d.history, e.data AS payload, j.correction,
-           json_build_object('state', j.state, 'generation', j.generation, 'failures', j.failures, 'crashes', j.crashes,
-             'priority', j.priority, 'runAt', j."runAt", 'startedAt', j."startedAt", 'finishedAt', j."finishedAt") AS job
-    FROM dead_letters d JOIN events e ON e.id = d."jobId" JOIN jobs j ON j.id = d."jobId"
+           CASE WHEN j.id IS NOT NULL THEN json_build_object('state', j.state, 'generation', j.generation, 'failures', j.failures, 'crashes', j.crashes,
+             'priority', j.priority, 'runAt', j."runAt", 'startedAt', j."startedAt", 'finishedAt', j."finishedAt") END AS job
+    FROM ${withEvent} LEFT JOIN jobs j ON j.id = d."jobId" AND j."userId" = d."userId"
     WHERE d."jobId" = ${jobId}`.execute(db);
   const [row] = rows;
   if (row === undefined) return undefined;
   const [failedAttempts, steps] = await Promise.all([readAttempts(db, jobId), readSteps(db, jobId)]);
-  return { ...row, history: row.history as HistoryEntry[], job: withTimes(row.job), failedAttempts, steps };
+  return { ...row, history: row.history as HistoryEntry[], job: row.job && withTimes(row.job), failedAttempts, steps };
 }
 
 /** Times inside JSON arrive as text in the session's offset. */
-function withTimes(job: DeadLetterDetail['job']): DeadLetterDetail['job'] {
+function withTimes(job: LetterJob): LetterJob {
   const toTime = (at: Date | null) => (at === null ? null : new Date(at));
   return {
     ...job,

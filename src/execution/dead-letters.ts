@@ -12,7 +12,10 @@ export interface RecordedError {
   readonly stack?: string;
 }
 
-/** A dead letter in a listing; the error without its stack. Its id is that of its job, which is that of its event. */
+/**
+ * A dead letter in a listing; the error without its stack. Its id is that of its job, which is that of its event. A closed one outlives
+ * both: what was read of them is null then.
+ */
 export interface DeadLetterView {
   readonly jobId: string;
   readonly type: string;
@@ -27,10 +30,11 @@ export interface DeadLetterView {
   readonly diedAt: Date;
   /** When it was last replayed or discarded. */
   readonly resolvedAt: Date | null;
-  readonly acceptedAt: Date;
-  readonly aggregateId: string;
-  readonly requestId: string;
-  readonly correlationId: string;
+  /** This and what follows: of its event. */
+  readonly acceptedAt: Date | null;
+  readonly aggregateId: string | null;
+  readonly requestId: string | null;
+  readonly correlationId: string | null;
 }
 
 export interface FailedAttempt {
@@ -53,24 +57,27 @@ export interface HistoryEntry {
 
 /** Everything about one. */
 export interface DeadLetterDetail extends DeadLetterView {
-  /** The event's data, which never changes. */
+  /** The event's data, which never changes; null: retention has taken the event. */
   readonly payload: Json;
   /** What the next attempt gets in its place; null: nothing. */
   readonly correction: Json;
-  /** The newest first, 100 at most. */
+  /** The newest first, 100 at most; they and the steps go with the job. */
   readonly failedAttempts: readonly FailedAttempt[];
   readonly steps: readonly { readonly name: string; readonly attempt: number; readonly at: Date }[];
   readonly history: readonly HistoryEntry[];
-  readonly job: {
-    readonly state: string;
-    readonly generation: number;
-    readonly failures: number;
-    readonly crashes: number;
-    readonly priority: number;
-    readonly runAt: Date;
-    readonly startedAt: Date | null;
-    readonly finishedAt: Date | null;
-  };
+  /** null: retention has taken it, and there is nothing to run again. */
+  readonly job: LetterJob | null;
+}
+
+export interface LetterJob {
+  readonly state: string;
+  readonly generation: number;
+  readonly failures: number;
+  readonly crashes: number;
+  readonly priority: number;
+  readonly runAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
 }
 
 /** Dead letters of one type that died of the same. */

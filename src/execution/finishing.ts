@@ -92,8 +92,9 @@ const finishJobs = `
   died AS (
     INSERT INTO dead_letters ("jobId", queue, "userId", generation, attempts, fingerprint, error)
     SELECT id, queue, "userId", generation, fence, failure->>'fingerprint', failure FROM finished WHERE "endState" = 'dead'
-    ON CONFLICT ("jobId") DO UPDATE SET state = 'open', generation = excluded.generation, attempts = excluded.attempts,
-      fingerprint = excluded.fingerprint, error = excluded.error, "createdAt" = now(), "resolvedAt" = NULL
+    ON CONFLICT ("jobId") DO UPDATE SET state = 'open', queue = excluded.queue, "userId" = excluded."userId",
+      generation = excluded.generation, attempts = excluded.attempts, fingerprint = excluded.fingerprint,
+      error = excluded.error, "createdAt" = now(), "resolvedAt" = NULL
   ),
   emitted AS MATERIALIZED (
     SELECT e.* FROM json_to_recordset($2::json) AS e(

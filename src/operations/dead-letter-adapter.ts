@@ -154,7 +154,7 @@ export class DeadLetterAdapter extends BaseAdapter {
     }
   }
 
-  /** Of many, one that another operator has dealt with meanwhile, or that was replayed too often, is passed over. */
+  /** Of many, one that another operator has dealt with meanwhile, that was replayed too often, or whose job is gone, is passed over. */
   async #tolerate(act: () => Promise<void>): Promise<void> {
     try {
       await this.#gate.run(act);
@@ -198,7 +198,7 @@ function toJson(view: DeadLetterView): QueueJobJson {
     id: view.jobId,
     name: view.queue,
     data: ticketData(view),
-    timestamp: view.acceptedAt,
+    timestamp: view.acceptedAt ?? view.diedAt,
     processedOn: view.startedAt,
     finishedOn: view.diedAt,
     attemptsMade: view.attempts,

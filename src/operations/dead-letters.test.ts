@@ -30,6 +30,21 @@ describe.each<Mode>(['redis', 'postgres'])('the dead letters of Bull Board on %s
     });
   });
 
+  test('are there also when somebody has deleted what they are about', async () => {
+    const { id } = await seedJob(own.testDatabase, { state: 'dead' });
+    await own.testDatabase.pool.query('DELETE FROM jobs WHERE id = $1', [id]);
+    await own.testDatabase.pool.query('DELETE FROM events WHERE id = $1', [id]);
+    const shown = await board.look(letters);
+    expect(shown.jobs).toHaveLength(shown.counts['failed'] ?? 0);
+    expect(shown.jobs[0]).toMatchObject({ id, failedReason: 'the disk is full', data: { userId: 'ursula' } });
+    expect((await board.call(`/queues/${letters}/${id}`)).body).toMatchObject({
+      job: { data: { payload: null, requestId: null } },
+    });
+    expect(await board.press(`${id}/retry`, letters)).toMatchObject({ status: 409 });
+    expect((await board.press('retry/failed', letters)).status).toBe(200);
+    await own.testDatabase.pool.query('DELETE FROM dead_letters WHERE "jobId" = $1', [id]);
+  });
+
   test('carry the log of the attempt, the steps on record and earlier replays', async () => {
     const job = await board.deadJob();
     await own.testDatabase.pool.query(

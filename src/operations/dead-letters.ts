@@ -13,13 +13,13 @@ export interface DeadLetterView {
   readonly error: { readonly code?: string; readonly message?: string; readonly stack?: string };
   readonly fingerprint: string;
   readonly diedAt: number;
-  readonly acceptedAt: number;
+  readonly acceptedAt: number | null;
   /** Of the first attempt. */
   readonly startedAt: number | null;
   readonly userId: string;
-  readonly aggregateId: string;
-  readonly requestId: string;
-  readonly correlationId: string;
+  readonly aggregateId: string | null;
+  readonly requestId: string | null;
+  readonly correlationId: string | null;
 }
 
 /** What is read for one alone: the payload, and what was done so far. */
@@ -81,8 +81,8 @@ export class DeadLetters {
       ...rest,
       queue,
       diedAt: diedAt.getTime(),
-      acceptedAt: acceptedAt.getTime(),
-      startedAt: job.startedAt?.getTime() ?? null,
+      acceptedAt: acceptedAt?.getTime() ?? null,
+      startedAt: job?.startedAt?.getTime() ?? null,
       payload: shortened(payload),
       correction: shortened(correction),
     };
@@ -91,8 +91,8 @@ export class DeadLetters {
   #select() {
     return this.#sql
       .selectFrom('dead_letters as d')
-      .innerJoin('events as e', 'e.id', 'd.jobId')
-      .innerJoin('jobs as j', 'j.id', 'd.jobId')
+      .leftJoin('events as e', 'e.id', 'd.jobId')
+      .leftJoin('jobs as j', 'j.id', 'd.jobId')
       .select([
         'd.jobId',
         'd.queue',
@@ -104,7 +104,7 @@ export class DeadLetters {
         'e.timestamp as accepted',
         'j.startedAt as started',
       ])
-      .select(['e.userId', 'e.aggregateId', 'e.requestId', 'e.correlationId'])
+      .select(['d.userId', 'e.aggregateId', 'e.requestId', 'e.correlationId'])
       .where('d.state', '=', 'open');
   }
 }
@@ -117,7 +117,7 @@ function shortened(payload: Json): Json {
 type Row = Omit<DeadLetterView, 'error' | 'diedAt' | 'acceptedAt' | 'startedAt'> & {
   readonly error: unknown;
   readonly died: Date;
-  readonly accepted: Date;
+  readonly accepted: Date | null;
   readonly started: Date | null;
 };
 
@@ -146,7 +146,7 @@ function toView({
     correlationId,
     error: error as DeadLetterView['error'],
     diedAt: died.getTime(),
-    acceptedAt: accepted.getTime(),
+    acceptedAt: accepted?.getTime() ?? null,
     startedAt: started?.getTime() ?? null,
   };
 }

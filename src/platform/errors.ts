@@ -14,6 +14,7 @@ export const errorCatalogue = {
   event_id_taken: { status: 409, title: 'This event id is taken' },
   already_exists: { status: 409, title: 'Already exists' },
   job_state_conflict: { status: 409, title: 'The job is not in a state that allows this' },
+  job_expired: { status: 409, title: 'The job was past its age and has been deleted' },
   operation_ended: { status: 409, title: 'The operation has ended' },
   replay_limit_reached: { status: 409, title: 'This job has been replayed too often' },
   payload_too_large: { status: 413, title: 'The payload is too large' },

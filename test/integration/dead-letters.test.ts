@@ -3,6 +3,8 @@ import { JobAdministration } from '../../src/execution/administration.js';
 import { Corrections } from '../../src/execution/corrections.js';
 import { createDeadLetterQueries } from '../../src/execution/dead-letter-queries.js';
 import type { DeadLetterDetail } from '../../src/execution/dead-letters.js';
+import { NonRetryableError } from '../../src/execution/retry.js';
+import { newId } from '../../src/platform/ids.js';
 import type { QueueMode } from '../support/core.js';
 import { createTestDatabase } from '../support/database.js';
 import { seedJob } from '../support/operations.js';
@@ -17,14 +19,18 @@ afterEach(async () => {
   await stopProbes();
 });
 
+async function startLetters(mode: QueueMode, run: Run) {
+  const core = await startProbe(mode, run);
+  await core.start();
+  return { core, letters: createDeadLetterQueries(core.database) };
+}
+
 /** A core with the operators' part, and a job of it that has died. */
 async function startDead(mode: QueueMode, run: Run) {
-  const core = await startProbe(mode, run);
+  const { core, letters } = await startLetters(mode, run);
   const { database, catalogue, fastPath, acceptor, entries } = core;
-  await core.start();
   const publisher = { publish: () => undefined, ephemeral: () => undefined };
   const administration = new JobAdministration({ database, publisher, onRunnable: fastPath.offer });
-  const letters = createDeadLetterQueries(database);
   const { eventId } = await acceptor.accept('ada', ask(1));
   /** The letter when the job has died for the n-th time, and its queue has heard. */
   const death = (nth: number): Promise<DeadLetterDetail> =>
@@ -92,6 +98,28 @@ describe.each<QueueMode>(['redis', 'postgres'])('a job that died (%s)', (mode) =
     expect(seen).toEqual([1, 1, 1, 2, 2]);
     const { rows } = await core.testDatabase.pool.query('SELECT data FROM events WHERE id = $1', [eventId]);
     expect(rows).toEqual([{ data: { n: 1 } }]);
+  });
+});
+
+test('a letter whose id has come to be another user’s is theirs when their job dies', async () => {
+  const eventId = newId();
+  const { core, letters } = await startLetters('redis', () =>
+    Promise.reject(new NonRetryableError('broken', 'broken')),
+  );
+  await core.testDatabase.pool.query(
+    `INSERT INTO dead_letters ("jobId", queue, "userId", state, generation, attempts, fingerprint, error, "resolvedAt")
+     VALUES ($1, 'note.creation.requested', 'eve', 'discarded', 1, 3, 'f', '{}', now())`,
+    [eventId],
+  );
+  await core.acceptor.accept('ada', ask(1, { eventId }));
+  const open = async () => {
+    const letter = await letters.find(eventId);
+    return letter?.state === 'open' ? letter : undefined;
+  };
+  expect(await eventually(open, 'the death')).toMatchObject({
+    userId: 'ada',
+    type: 'probe.run.requested',
+    payload: { n: 1 },
   });
 });
 

@@ -1,5 +1,5 @@
 import type { JobAdministration } from '../../src/execution/administration.js';
-import { startApi, type TestApi } from './api.js';
+import { startApi, type ApiOptions, type TestApi } from './api.js';
 import { seedJob, type Seed } from './operations.js';
 import { testApiKey } from './synap.js';
 
@@ -25,8 +25,8 @@ export interface TestAdmin {
   actsOn(target: string): Promise<Body[]>;
 }
 
-export async function startAdmin(): Promise<TestAdmin> {
-  const api = await startApi();
+export async function startAdmin(options: ApiOptions = {}): Promise<TestAdmin> {
+  const api = await startApi(options);
   const { pool } = api.deps.database;
   const query = async (text: string, values: unknown[] = []) => (await pool.query<Body>(text, values)).rows;
   async function call(method: string, path: string, json?: unknown): Promise<Answer> {

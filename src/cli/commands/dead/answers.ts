@@ -29,16 +29,17 @@ export const groupSchema = z.looseObject({
 export type Group = z.infer<typeof groupSchema>;
 
 export const detailSchema = letterSchema.extend({
-  acceptedAt: time,
-  aggregateId: z.string(),
-  requestId: z.string(),
-  correlationId: z.string(),
+  // Null where retention has taken the event, or the job.
+  acceptedAt: time.nullable(),
+  aggregateId: z.string().nullable(),
+  requestId: z.string().nullable(),
+  correlationId: z.string().nullable(),
   payload: z.unknown(),
   correction: z.unknown(),
   failedAttempts: z.array(z.object({ attempt: z.number(), failedAt: time, workerId: z.string().nullable(), error })),
   steps: z.array(z.object({ name: z.string(), attempt: z.number(), at: time })),
   history: z.array(z.looseObject({ at: time, action: z.string(), actor: z.string() })),
-  job: z.looseObject({ state: z.string(), generation: z.number() }),
+  job: z.looseObject({ state: z.string(), generation: z.number() }).nullable(),
 });
 export type Detail = z.infer<typeof detailSchema>;
 

@@ -29,11 +29,13 @@ export function groupLines({ count, type, fingerprint, firstAt, lastAt, code, me
   return `${columns.join('  ')}\n  ${style.bad(errorText({ code: code ?? undefined, message: message ?? undefined }))}`;
 }
 
+const eventGone = 'Retention has deleted the event: RETENTION_EVENTS in docs/operating.md.';
+
 /** Everything about one, top to bottom as somebody asks: what it is, what it died of, what was tried, what there is to work with. */
 export function detailText(letter: Detail, style: Style): string {
   const { jobId, type, state, job, payload, correction, error } = letter;
   const isOpen = state === 'open';
-  const title = `${style.strong(jobId)}  ${type}  ${isOpen ? style.bad('dead') : `${style.wait(state)}, job ${job.state}`}`;
+  const title = `${style.strong(jobId)}  ${type}  ${isOpen ? style.bad('dead') : `${style.wait(state)}, job ${job?.state ?? 'deleted'}`}`;
   const sections = [
     [title, ...facts(letter, style)].join('\n'),
     section(
@@ -52,7 +54,7 @@ export function detailText(letter: Detail, style: Style): string {
       letter.history.map((entry) => historyLine(entry)),
       style,
     ),
-    section('Payload', jsonLines(payload), style),
+    section('Payload', payload === null ? [style.faint(eventGone)] : jsonLines(payload), style),
     correction === null ? '' : section('Correction: the next attempt gets this', jsonLines(correction), style),
   ];
   return sections.filter((text) => text !== '').join('\n\n');
@@ -65,14 +67,15 @@ function facts(
   const rows = [
     ['user', userId],
     ['request', requestId],
-    ...(correlationId === requestId ? [] : [['correlation', correlationId] as const]),
+    ['correlation', correlationId === requestId ? null : correlationId],
     ['aggregate', aggregateId],
     ['fingerprint', fingerprint],
     ['accepted', acceptedAt],
     ['died', `${diedAt}, ${showAge(diedAt)}`],
     ['attempts', `${attempts}, replayed ${replays} ${replays === 1 ? 'time' : 'times'}`],
   ] as const;
-  return rows.map(([name, value]) => `  ${style.faint(name.padEnd(11))}  ${value}`);
+  // Of an event that is gone there is nothing to say.
+  return rows.flatMap(([name, value]) => (value === null ? [] : [`  ${style.faint(name.padEnd(11))}  ${value}`]));
 }
 
 function section(title: string, lines: readonly string[], style: Style): string {
