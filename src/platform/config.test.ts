@@ -58,6 +58,8 @@ describe('the configuration', () => {
     ['a delay that leaves no time to stop', { SHUTDOWN_DELAY_MS: '30000' }, ['SHUTDOWN_DELAY_MS']],
     ['a pool that is smaller than its minimum', { DB_POOL_MIN: '9', DB_POOL_MAX: '3' }, ['DB_POOL_MIN']],
     ['a concurrency without a number', { QUEUE_CONCURRENCY: 'note.creation.requested' }, ['QUEUE_CONCURRENCY']],
+    ['a label without a value', { METRICS_DEFAULT_LABELS: 'region=eu,cluster' }, ['METRICS_DEFAULT_LABELS']],
+    ["a label that is Prometheus' own", { METRICS_DEFAULT_LABELS: '__name__=x' }, ['METRICS_DEFAULT_LABELS']],
     ['a window without a unit that exists', { RATE_LIMIT_WINDOW: '1 fortnight' }, ['RATE_LIMIT_WINDOW']],
   ])('refuses %s', (_what, environment, paths) => {
     expect(faultsOf(environment)).toEqual(paths);
@@ -99,6 +101,12 @@ describe('the configuration', () => {
     ['10.0.0.0/8', '10.0.0.0/8'],
   ])('reads TRUST_PROXY=%s as Express means it', (text, value) => {
     expect(readConfig({ TRUST_PROXY: text }).http.trustProxy).toBe(value);
+  });
+
+  test('reads the labels of all metrics', () => {
+    const { defaultLabels } = readConfig({ METRICS_DEFAULT_LABELS: 'region=eu-west-1, cluster=a=b' }).metrics;
+    expect(defaultLabels).toEqual({ region: 'eu-west-1', cluster: 'a=b' });
+    expect(readConfig({}).metrics.defaultLabels).toEqual({});
   });
 
   test('reads concurrency per event type', () => {

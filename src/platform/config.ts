@@ -43,6 +43,20 @@ const concurrencyMap = list.transform((pairs, ctx) => {
   return map;
 });
 
+/** `region=eu-west-1,cluster=blue`; Prometheus' own names begin with two underscores. */
+const labels = list.transform((pairs, ctx) => {
+  const map: Record<string, string> = {};
+  for (const pair of pairs) {
+    const [, name, value] = /^(?!__)([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.+)$/.exec(pair) ?? [];
+    if (name === undefined || value === undefined) {
+      ctx.addIssue({ code: 'custom', message: `"${pair}" must read label=value` });
+      return z.NEVER;
+    }
+    map[name] = value;
+  }
+  return map;
+});
+
 const trustProxy = z.string().transform((text): boolean | number | string => {
   if (text === 'true' || text === 'false') return text === 'true';
   return /^\d+$/.test(text) ? Number(text) : text;
@@ -59,6 +73,7 @@ const variables = z.object({
     .string()
     .regex(/^[a-z_]*$/)
     .default('synap_'),
+  METRICS_DEFAULT_LABELS: labels.default({}),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   PINO_PRETTY: flag.optional(),
   /** Set to anything: no colours (no-color.org). */
@@ -121,6 +136,8 @@ const variables = z.object({
   RETENTION_NOTIFICATIONS_PER_ROOM: count(100, 1_000_000_000).default(10_000),
   /** Unset: events are kept for ever. */
   RETENTION_EVENTS: duration.optional(),
+  /** A statement that takes as long is in the log; 0: none is. */
+  SLOW_QUERY_MS: count(0, 600_000).default(100),
   DB_QUERY_TIMEOUT_MS: count(100, 600_000).default(10_000),
   /** For the fault tests alone; see src/platform/fault-points.ts. */
   FAULT_POINT: z.string().optional(),
@@ -201,6 +218,7 @@ function shape(v: Variables) {
       enabled: v.METRICS_ENABLED,
       port: v.METRICS_PORT ?? (isProduction ? 9464 : undefined),
       prefix: v.METRICS_PREFIX,
+      defaultLabels: v.METRICS_DEFAULT_LABELS,
     },
     log: { level: v.LOG_LEVEL, pretty: v.PINO_PRETTY ?? !isProduction, hasColour: v.NO_COLOR === undefined },
     database: {
@@ -209,6 +227,7 @@ function shape(v: Variables) {
       poolMax: v.DB_POOL_MAX,
       idleTimeoutMs: v.DB_IDLE_TIMEOUT,
       queryTimeoutMs: v.DB_QUERY_TIMEOUT_MS,
+      slowQueryMs: v.SLOW_QUERY_MS,
     },
     redis: { url: v.REDIS_URL },
     auth: {

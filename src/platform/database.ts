@@ -8,6 +8,7 @@ import type { Config } from './config.js';
 import { SynapError, toError } from './errors.js';
 import { GuardedPool } from './guarded-pool.js';
 import type { Logger } from './logger.js';
+import { SlowStatements } from './slow-statements.js';
 
 export { isConnectionLoss, sqlStateClass } from './connection-loss.js';
 export type { DB };
@@ -34,15 +35,20 @@ export interface Database {
 
 const pingTimeoutMs = 1_500;
 
+/** Without `slowQueryMs`, or with 0, no statement is called slow. */
+type DatabaseSettings = Omit<Config['database'], 'slowQueryMs'> & Partial<Config['database']>;
+
 export function createDatabase(
   url: string,
-  config: Config['database'],
+  config: DatabaseSettings,
   logger: Logger,
   clock: Clock = systemClock,
 ): Database {
   const ping = createPing(url, logger);
   const circuit = new Circuit({ ping: ping.run, clock, logger });
-  const shared = { circuit, clock, logger };
+  const { slowQueryMs: fromMs = 0 } = config;
+  const slow = fromMs > 0 ? new SlowStatements({ fromMs, clock, logger }) : undefined;
+  const shared = { circuit, clock, logger, slow };
   const connection = { connectionString: url, ...timeouts(config.queryTimeoutMs) };
   const pool = new GuardedPool({
     ...shared,

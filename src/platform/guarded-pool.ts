@@ -4,6 +4,7 @@ import type { Clock } from './clock.js';
 import { isConnectionLoss, isReadTimeout, noteDatabaseLoss } from './connection-loss.js';
 import type { Logger } from './logger.js';
 import { PipelinedQuery } from './pipelined-query.js';
+import type { SlowStatements } from './slow-statements.js';
 
 type Connected = (
   error: Error | undefined,
@@ -21,6 +22,8 @@ export interface GuardedPoolOptions {
   readonly circuit: Circuit;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Is told of every statement. */
+  readonly slow?: SlowStatements | undefined;
 }
 
 /**
@@ -37,7 +40,7 @@ export class GuardedPool extends pg.Pool {
   readonly #refuse = new Set<(reason: Error) => void>();
   #isLooking = false;
 
-  constructor({ pool, circuit, clock, logger }: GuardedPoolOptions) {
+  constructor({ pool, circuit, clock, logger, slow }: GuardedPoolOptions) {
     super(pool);
     this.#clock = clock;
     this.#circuit = circuit;
@@ -47,7 +50,7 @@ export class GuardedPool extends pg.Pool {
     this.on('connect', (client) => {
       // So would one that is lost between two statements of a transaction: the pool does not listen to what it has lent out.
       client.on('error', (error) => logger.debug({ err: error }, 'a database connection was lost'));
-      endWhenLost(client, (thrown) => this.#onLoss(thrown));
+      endWhenLost(client, (thrown) => this.#onLoss(thrown), slow);
     });
     this.on('release', (error: unknown, client) => {
       const entry = this.#lent.get(client);
@@ -150,12 +153,18 @@ function drop(client: pg.PoolClient): void {
  * pg gives up waiting for an answer and leaves its connection usable: the next caller would wait behind the same statement, maybe
  * inside the transaction of the one before. `pool.query` drops such a client, who has borrowed one (Kysely, Prisma) does not.
  */
-export function endWhenLost(client: pg.PoolClient, onLoss: (thrown: unknown) => void = () => undefined): void {
+export function endWhenLost(
+  client: pg.PoolClient,
+  onLoss: (thrown: unknown) => void = () => undefined,
+  slow?: SlowStatements,
+): void {
   const query = client.query.bind(client) as (...args: unknown[]) => unknown;
   const guarded = (...args: unknown[]): unknown => {
-    const sent = query(...args);
+    const ended = slow?.start(args[0]);
+    const sent = query(...(ended === undefined ? args : calledAfter(args, ended)));
     const running = sent instanceof PipelinedQuery ? sent.answer : sent;
     if (!(running instanceof Promise)) return running;
+    if (ended !== undefined) running.then(ended, ended);
     return running.catch((thrown: unknown) => {
       if (isConnectionLoss(thrown)) {
         noteDatabaseLoss(thrown);
@@ -166,4 +175,15 @@ export function endWhenLost(client: pg.PoolClient, onLoss: (thrown: unknown) => 
     });
   };
   Object.assign(client, { query: guarded });
+}
+
+/** `pool.query` asks its client with a callback; everybody else gets a promise. */
+function calledAfter(args: unknown[], ended: () => void): unknown[] {
+  const callback = args.at(-1);
+  if (typeof callback !== 'function') return args;
+  const after = (...answer: unknown[]): void => {
+    ended();
+    (callback as (...answer: unknown[]) => void)(...answer);
+  };
+  return [...args.slice(0, -1), after];
 }

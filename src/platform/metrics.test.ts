@@ -20,3 +20,15 @@ test('the buckets of HTTP durations end at the service levels, 200 and 500 ms', 
   const text = await registry.metrics();
   for (const bound of ['0.2', '0.5']) expect(text).toContain(`le="${bound}"`);
 });
+
+test('default labels stand on every series, and a metric’s own label of the same name wins', async () => {
+  const { registry, deadLetters, websocketConnections } = createMetrics('synap_', { region: 'eu', queue: 'none' });
+  websocketConnections.set(3);
+  deadLetters.inc({ queue: 'notes' });
+  const series = (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  expect(series.filter((line) => !line.includes('region="eu"'))).toEqual([]);
+  expect(series).toContain('synap_websocket_connections_active{region="eu",queue="none"} 3');
+  expect(series.find((line) => line.startsWith('synap_dead_letters_total'))).toMatch(
+    /\{queue="notes",region="eu"\} 1$/,
+  );
+});

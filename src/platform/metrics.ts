@@ -7,9 +7,13 @@ const byteBuckets = [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Every metric of Synap, declared here and nowhere else; names and labels are a contract (docs/metrics.md). */
-export function createMetrics(prefix: string) {
+/**
+ * Every metric of Synap, declared here and nowhere else; names and labels are a contract (docs/metrics.md).
+ * @param defaultLabels stand on every series; a metric's own label of the same name wins
+ */
+export function createMetrics(prefix: string, defaultLabels: Readonly<Record<string, string>> = {}) {
   const registry = new Registry();
+  registry.setDefaultLabels(defaultLabels);
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix });
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>

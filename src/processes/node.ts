@@ -43,7 +43,7 @@ export type SynapNode = ReturnType<typeof createNode>;
 export function createNode(options: NodeOptions) {
   const { config, databaseUrl, jwtSecret, logger, lifecycle, features } = options;
   const clock = systemClock;
-  const metrics = createMetrics(config.metrics.prefix);
+  const metrics = createMetrics(config.metrics.prefix, config.metrics.defaultLabels);
   const catalogue = new EventCatalogue(
     features.flatMap(({ events }) => events),
     features.flatMap(({ handlers }) => handlers),
