@@ -85,6 +85,17 @@ test('the image gets every file that its Dockerfile copies', async () => {
   expect(sources.filter((source) => !isAllowed(source))).toEqual([]);
 });
 
+test('every variable that Synap reads stands where an operator looks', async () => {
+  const source = await readFile('src/platform/config.ts', 'utf8');
+  const names = [...source.matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name = '']) => name);
+  expect(names.length).toBeGreaterThan(50);
+  const documents = (await readdir('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
+  const texts = await Promise.all(['.env.production.example', ...documents].map((file) => readFile(file, 'utf8')));
+  const told = new Set(texts.flatMap((text) => text.match(/\b[A-Z][A-Z_]+\b/g)));
+  // Of tests alone.
+  expect(names.filter((name) => !told.has(name) && name !== 'FAULT_POINT')).toEqual([]);
+});
+
 test('docs/operating.md names settings, services and commands that exist', async () => {
   const document = await readFile('docs/operating.md', 'utf8');
   const compose = await readFile('docker-compose.prod.yml', 'utf8');
