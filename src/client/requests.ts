@@ -4,6 +4,7 @@ import { closedError, type SynapClientError } from './errors.js';
 import type { TryLater } from './http.js';
 import type { Unsent } from './kept-events.js';
 import { RequestQuestion } from './request-question.js';
+import { RequestRoom } from './request-room.js';
 import { RequestRoots } from './request-roots.js';
 import {
   accepted,
@@ -28,11 +29,7 @@ interface Tracked {
   /** Events of this page that are or were being posted, with their ids, which are known with the user. */
   readonly posted: Map<Unsent, string | undefined>;
   readonly question: RequestQuestion;
-  subscription: Subscription | undefined;
-  /** How many want its room: those who watch it, waiters, and the event that was sent, until it has ended. */
-  holders: number;
-  /** Of those who watch it: each looks whether it wants the room. */
-  readonly watchers: Set<(hasMore: boolean) => void>;
+  readonly room: RequestRoom;
 }
 
 export interface RequestsDeps {
@@ -49,8 +46,6 @@ export interface RequestsDeps {
 /** Nobody asks for these any more. */
 const maxIdle = 100;
 const maxSent = 50;
-/** After its end a request that is shown stays in its room: an answer of several pages may hold an end that was replayed. */
-const lingerMs = 10_000;
 
 /** The requests that somebody of this page asks after, each with a room while somebody does. */
 export class Requests {
@@ -70,7 +65,7 @@ export class Requests {
       subscribe: (listener) => {
         const tracked = this.#track(requestId);
         const end = tracked.state.subscribe(listener);
-        const stop = this.#watch(requestId, tracked);
+        const stop = tracked.room.watch();
         return () => {
           end();
           stop();
@@ -83,7 +78,7 @@ export class Requests {
   heard({ requestId, id }: WireNotification): void {
     const tracked = requestId === undefined ? undefined : this.#tracked.get(requestId);
     if (tracked === undefined || tracked.state.get().notifications.some((known) => known.id === id)) return;
-    for (const look of tracked.watchers) look(true);
+    tracked.room.hasMore();
   }
 
   /**
@@ -95,7 +90,7 @@ export class Requests {
     const tracked = this.#track(requestId);
     if (posted) tracked.posted.set(posted, undefined);
     if (!this.#sent.has(requestId)) {
-      const release = this.#hold(requestId, tracked);
+      const release = tracked.room.hold();
       const end = tracked.state.subscribe(() => isOver(tracked.state.get()) && this.#releaseSent(requestId));
       this.#sent.set(requestId, () => {
         end();
@@ -104,7 +99,7 @@ export class Requests {
       const [oldest] = this.#sent.keys();
       if (this.#sent.size > maxSent && oldest !== undefined) this.#releaseSent(oldest);
     }
-    return tracked.subscription?.ready.catch(() => undefined) ?? Promise.resolve();
+    return tracked.room.ready.catch(() => undefined);
   }
 
   accepted({ requestId }: Unsent): void {
@@ -134,14 +129,14 @@ export class Requests {
     const check = (): void => {
       if (tracked.end !== undefined) resolve(tracked.end);
     };
-    const stop = [tracked.state.subscribe(check), this.#hold(requestId, tracked)];
+    const stop = [tracked.state.subscribe(check), tracked.room.hold()];
     const aborted = () => reject(signal?.reason as Error);
     const closed = () => reject(closedError());
     signal?.addEventListener('abort', aborted);
     this.#closing.signal.addEventListener('abort', closed);
     if (signal?.aborted === true) aborted();
     if (this.#closing.signal.aborted) closed();
-    tracked.subscription?.ready.catch((refusal: Error) => reject(refusal));
+    tracked.room.ready.catch((refusal: Error) => reject(refusal));
     check();
     return promise.finally(() => {
       for (const end of stop) end();
@@ -160,71 +155,33 @@ export class Requests {
   #track(requestId: string): Tracked {
     const known = this.#tracked.get(requestId);
     if (known !== undefined) return known;
+    const state = new Value(newRequestState(requestId), this.#deps.onError);
     const tracked: Tracked = {
-      state: new Value(newRequestState(requestId), this.#deps.onError),
+      state,
       roots: new RequestRoots(),
       end: undefined,
       posted: new Map(),
       question: this.#questionOf(requestId, () => tracked),
-      subscription: undefined,
-      ...{ holders: 0, watchers: new Set() },
+      room: this.#roomOf(requestId, state, () => tracked),
     };
     this.#tracked.set(requestId, tracked);
-    const idle = [...this.#tracked].filter(([, { holders, watchers }]) => holders + watchers.size === 0);
+    const idle = [...this.#tracked].filter(([, { room }]) => room.isIdle);
     if (idle.length > maxIdle && idle[0] !== undefined) this.#tracked.delete(idle[0][0]);
     return tracked;
   }
 
-  /** Holds its room until a while after its end. @returns what ends it */
-  #watch(requestId: string, tracked: Tracked): () => void {
-    let release: (() => void) | undefined;
-    let cancel: (() => void) | undefined;
-    const look = (hasMore: boolean): void => {
-      const isDone = isOver(tracked.state.get());
-      if (!isDone || hasMore) {
-        cancel?.();
-        cancel = undefined;
-        release ??= this.#hold(requestId, tracked);
-      }
-      if (isDone && release !== undefined) {
-        cancel ??= this.#deps.after(lingerMs, () => {
-          release?.();
-          [release, cancel] = [undefined, undefined];
-        });
-      }
-    };
-    const end = tracked.state.subscribe(() => look(false));
-    tracked.watchers.add(look);
-    // What has ended is looked at once more: it may have been replayed since.
-    look(true);
-    return () => {
-      end();
-      tracked.watchers.delete(look);
-      cancel?.();
-      release?.();
-    };
-  }
-
-  /** @returns what gives it up, once */
-  #hold(requestId: string, tracked: Tracked): () => void {
-    tracked.holders += 1;
-    if (tracked.holders === 1) tracked.question.resume();
-    // It was put aside while nobody wanted it.
-    this.#tracked.set(requestId, tracked);
-    tracked.subscription ??= this.#deps.subscribe(
-      `request_${requestId}`,
-      this.#hears(requestId, tracked),
-      startOf(tracked),
-    );
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      if ((tracked.holders -= 1) > 0) return;
-      tracked.question.stop();
-      tracked.subscription?.unsubscribe();
-      tracked.subscription = undefined;
-    };
+  #roomOf(requestId: string, state: Value<RequestState>, get: () => Tracked): RequestRoom {
+    const { subscribe, after } = this.#deps;
+    return new RequestRoom({
+      ...{ state, after },
+      join: () => subscribe(`request_${requestId}`, this.#hears(requestId, get()), startOf(get())),
+      onWanted: () => {
+        get().question.resume();
+        // It was put aside while nobody wanted it.
+        this.#tracked.set(requestId, get());
+      },
+      onUnwanted: () => get().question.stop(),
+    });
   }
 
   #hears(requestId: string, tracked: Tracked): RoomListeners {
