@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { perTurn, type PublishRequest } from './notices.ts';
-import type { Asked } from './program-with-progress.ts';
+import type { Asked } from './program.ts';
 
 type Answer = (argument: never) => unknown;
 
@@ -12,7 +12,9 @@ export function answer(answers: Readonly<Record<string, Answer>>): void {
 
 async function respond(answers: Readonly<Record<string, Answer>>, { id, name, argument }: Asked): Promise<void> {
   try {
-    const result = await answers[name]?.(argument as never);
+    const known = answers[name];
+    if (known === undefined) throw new Error(`it is asked for "${name}", which it does not know`);
+    const result = await known(argument as never);
     if (id !== 0) process.send?.({ id, result });
   } catch (thrown) {
     process.send?.({ id, error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });

@@ -1,12 +1,11 @@
 import { build } from 'hdr-histogram-js';
 import { Random } from '../random.ts';
+import { answer } from './answers.ts';
 import { KeptConnection } from './connection.ts';
 import type { LoadPlan, LoadResult } from './plan.ts';
 
-// Load over HTTP, in a process of its own: it is told a LoadPlan, answers a LoadResult, and ends.
-process.once('message', (plan: LoadPlan) => {
-  void drive(plan).then((result) => process.send?.(result, () => process.disconnect()));
-});
+// Load over HTTP, in a process of its own: it is told a LoadPlan and answers a LoadResult.
+answer({ drive });
 
 /** Shortest wait of a timer; arrivals of that time are sent together, and their lateness counts. */
 const tickMs = 1;

@@ -3,7 +3,7 @@ import { freePort } from '../../test/support/ports.ts';
 import { built, root } from '../built.ts';
 import type { Place } from '../place.ts';
 import { productionFlags } from '../synap.ts';
-import { Program } from './program-with-progress.ts';
+import { Program } from './program.ts';
 
 const { createTokens } = await built('platform/tokens');
 

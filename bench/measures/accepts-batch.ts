@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { driveHttp, nextMessage, startProgram } from '../load/program.ts';
+import { driveHttp } from '../load/drive-http.ts';
+import { Program } from '../load/program.ts';
 import { batchBody, mintTokens, readFastShare } from '../load/work.ts';
 import type { Bench, Measure, MeasureReport, ProcessUsage } from '../measure.ts';
 import type { InsertPlan, InsertResult } from '../peers/raw-inserts.ts';
@@ -10,7 +11,7 @@ import { UsageWatch } from '../usage.ts';
 const size = 100;
 /** Each contender is given what suits it best. */
 const concurrencies = [2, 4, 8, 16];
-const program = path.join(import.meta.dirname, '../peers/raw-inserts.ts');
+const peer = path.join(import.meta.dirname, '../peers/raw-inserts.ts');
 
 interface Run {
   readonly connections: number;
@@ -65,11 +66,14 @@ async function measureInserts({ place, pick }: Bench): Promise<Sample> {
   const watch = await UsageWatch.start(watchedStores(place));
   const runs: Run[] = [];
   for (const connections of pick(concurrencies, [4])) {
-    const child = await startProgram(program, {}, productionFlags);
-    const answer = nextMessage<InsertResult>(child);
-    const times = { warmUpMs: 1_000, measureMs: pick(4_000, 2_000) };
-    child.send({ databaseUrl, connections, rows: size, ...times } satisfies InsertPlan);
-    runs.push({ connections, rowsPerSecond: (await answer).rowsPerSecond });
+    const program = await Program.start(peer, { name: 'pg', nodeFlags: productionFlags });
+    try {
+      const times = { warmUpMs: 1_000, measureMs: pick(4_000, 2_000) };
+      const plan: InsertPlan = { databaseUrl, connections, rows: size, ...times };
+      runs.push({ connections, rowsPerSecond: (await program.ask<InsertResult>('insert', plan)).rowsPerSecond });
+    } finally {
+      await program.stop();
+    }
   }
   const usage = await watch.stop();
   return { ...bestOf(runs), usage };

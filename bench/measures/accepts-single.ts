@@ -1,16 +1,16 @@
 import path from 'node:path';
-import { nextMessage, driveHttp, startProgram } from '../load/program.ts';
+import { driveHttp } from '../load/drive-http.ts';
 import type { LoadPlan, LoadResult } from '../load/plan.ts';
+import { Program } from '../load/program.ts';
 import { mintTokens, readFastShare, singleBody, takingJobs } from '../load/work.ts';
 import type { Bench, Measure, MeasureReport, ProcessUsage } from '../measure.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';
 import { productionFlags, Synap, watchedStores } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
-import { endChild } from '../../test/faults/stack/child.ts';
 
 const few = 64;
 const many = 512;
-const program = path.join(import.meta.dirname, '../peers/bare-express.ts');
+const peer = path.join(import.meta.dirname, '../peers/bare-express.ts');
 
 interface Sample {
   readonly few: LoadResult;
@@ -53,15 +53,15 @@ async function measureSynap(bench: Bench, round: number): Promise<Sample> {
 
 async function measureExpress(bench: Bench, round: number): Promise<Sample> {
   await bench.place.settle();
-  const child = await startProgram(program, {}, productionFlags);
+  const express = await Program.start(peer, { name: 'express', nodeFlags: productionFlags });
   try {
-    const port = await nextMessage<number>(child);
+    const port = await express.ask<number>('listen');
     // Nobody reads them, but they come over the wire alike.
     const tokens = [Buffer.alloc(160, 'x').toString()];
-    const watched = [{ name: 'express', pid: child.pid ?? 0 }];
+    const watched = [{ name: express.name, pid: express.pid }];
     return await measureLoads(bench, { round, origin: `http://127.0.0.1:${port}`, tokens, watched });
   } finally {
-    await endChild(child, 'SIGTERM');
+    await express.stop();
   }
 }
 

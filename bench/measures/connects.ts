@@ -3,7 +3,7 @@ import type { Bench, Measure, MeasureReport, ProcessUsage } from '../measure.ts'
 import { root } from '../built.ts';
 import { memoryFlags, memoryOf } from '../load/memory.ts';
 import { userOf } from '../load/notices.ts';
-import { Program } from '../load/program-with-progress.ts';
+import { Program } from '../load/program.ts';
 import { startPeer } from '../load/socket-io-peer.ts';
 import type { ConnectRequest, Tally } from '../load/sockets.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';

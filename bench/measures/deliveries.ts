@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Bench, Figure, Measure, MeasureReport, ProcessUsage } from '../measure.ts';
 import { userOf, type PublishRequest, type Target } from '../load/notices.ts';
-import { Program } from '../load/program-with-progress.ts';
+import { Program } from '../load/program.ts';
 import type { ConnectRequest, Tally } from '../load/sockets.ts';
 import { startPeer } from '../load/socket-io-peer.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';

@@ -3,7 +3,7 @@ import type { Bench, Figure, Measure, MeasureReport, Plot, ProcessUsage } from '
 import { root } from '../built.ts';
 import type { Target } from '../load/notices.ts';
 import { userOf } from '../load/notices.ts';
-import { Program } from '../load/program-with-progress.ts';
+import { Program } from '../load/program.ts';
 import type { Resumed, ResumeRequest } from '../load/resuming.ts';
 import { median } from '../rounds.ts';
 import { Synap } from '../synap.ts';

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { z } from 'zod';
+import { answer } from '../load/answers.ts';
 
 // The least that can answer such a request: Express, its JSON parser, zod. Nobody is asked who he is, and nothing is stored.
 
@@ -32,7 +35,11 @@ app.post('/v1/events', (req, res) => {
   res.status(202).json({ eventId: randomUUID(), requestId: parsed.data.requestId, status: 'accepted' });
 });
 
-const server = app.listen(0, '127.0.0.1', () => {
-  process.send?.((server.address() as AddressInfo).port);
-});
-process.once('disconnect', () => process.exit());
+/** @returns its port */
+async function listen(): Promise<number> {
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+answer({ listen });

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import { v7 } from 'uuid';
+import { answer } from '../load/answers.ts';
 
 // Rows into `events` and nowhere else, as many as pg can: one prepared statement of many rows, on several connections at once.
 
@@ -67,6 +68,4 @@ async function insert({ databaseUrl, connections, rows, warmUpMs, measureMs }: I
   return { rowsPerSecond: (counted / measureMs) * 1_000 };
 }
 
-process.once('message', (plan: InsertPlan) => {
-  void insert(plan).then((result) => process.send?.(result, () => process.disconnect()));
-});
+answer({ insert });

@@ -1,21 +1,19 @@
 import path from 'node:path';
-import { Program } from '../asked-program.ts';
-import type { EchoQuestion, EchoResult } from './questions.ts';
-
-type Of<Kind extends EchoQuestion['kind']> = Omit<EchoQuestion & { kind: Kind }, 'kind'>;
+import { Program } from '../program.ts';
+import type { Closed, Connect, EchoResult, Open } from './questions.ts';
 
 /** Users who post and hear of it, in a process of their own. */
 export class Echo {
-  readonly #program: Program<EchoQuestion>;
+  readonly #program: Program;
 
-  private constructor(program: Program<EchoQuestion>) {
+  private constructor(program: Program) {
     this.#program = program;
   }
 
   /** Resolves when every user's socket is connected. */
-  static async start({ postUrl, socketUrl, tokens }: Of<'connect'>): Promise<Echo> {
-    const program = await Program.start<EchoQuestion>(path.join(import.meta.dirname, 'main.ts'));
-    await program.ask({ kind: 'connect', postUrl, socketUrl, tokens });
+  static async start({ postUrl, socketUrl, tokens }: Connect): Promise<Echo> {
+    const program = await Program.start(path.join(import.meta.dirname, 'main.ts'), { name: 'echo' });
+    await program.ask('connect', { postUrl, socketUrl, tokens });
     return new Echo(program);
   }
 
@@ -23,12 +21,12 @@ export class Echo {
     return this.#program.pid;
   }
 
-  open(question: Of<'open'>): Promise<EchoResult> {
-    return this.#program.ask({ kind: 'open', ...question });
+  open(question: Open): Promise<EchoResult> {
+    return this.#program.ask('open', question);
   }
 
-  closed(question: Of<'closed'>): Promise<EchoResult> {
-    return this.#program.ask({ kind: 'closed', ...question });
+  closed(question: Closed): Promise<EchoResult> {
+    return this.#program.ask('closed', question);
   }
 
   stop(): Promise<void> {

@@ -3,8 +3,8 @@ import { io, type Socket } from 'socket.io-client';
 import { Pool } from 'undici';
 import { within } from '../../../test/support/signals.ts';
 import { Random } from '../../random.ts';
-import { answering } from '../asked-program.ts';
-import type { EchoQuestion, EchoResult } from './questions.ts';
+import { answer } from '../answers.ts';
+import type { Closed, Connect, EchoResult, Open } from './questions.ts';
 
 /** Connections to the api, kept alive: what a balancer holds. */
 const connections = 64;
@@ -75,7 +75,7 @@ function hear({ n }: { readonly n: number }): void {
   if (n >= base) run.hear(n - base);
 }
 
-async function connect({ postUrl, socketUrl, tokens }: EchoQuestion & { kind: 'connect' }): Promise<void> {
+async function connect({ postUrl, socketUrl, tokens }: Connect): Promise<void> {
   const sockets = tokens.map((token) =>
     io(socketUrl, { transports: ['websocket'], forceNew: true, reconnection: false, auth: { token } }),
   );
@@ -134,7 +134,7 @@ async function result(current: Run, startedAt: number, backlog: number): Promise
 }
 
 /** Arrivals of a Poisson process: independent users do not take turns. */
-async function open({ rate, seconds, seed }: EchoQuestion & { kind: 'open' }): Promise<EchoResult> {
+async function open({ rate, seconds, seed }: Open): Promise<EchoResult> {
   const { to, current } = begin();
   const random = new Random(seed);
   const startedAt = now();
@@ -147,7 +147,7 @@ async function open({ rate, seconds, seed }: EchoQuestion & { kind: 'open' }): P
   return result(current, startedAt, current.underWay);
 }
 
-async function closed({ total, atOnce }: EchoQuestion & { kind: 'closed' }): Promise<EchoResult> {
+async function closed({ total, atOnce }: Closed): Promise<EchoResult> {
   const { to, current } = begin();
   const startedAt = now();
   const next = (): void => {
@@ -159,15 +159,4 @@ async function closed({ total, atOnce }: EchoQuestion & { kind: 'closed' }): Pro
   return result(current, startedAt, current.underWay);
 }
 
-function answer(question: EchoQuestion): Promise<unknown> {
-  switch (question.kind) {
-    case 'connect':
-      return connect(question);
-    case 'open':
-      return open(question);
-    case 'closed':
-      return closed(question);
-  }
-}
-
-answering(answer);
+answer({ connect, open, closed });

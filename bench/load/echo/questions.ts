@@ -1,15 +1,24 @@
-/** What the echo generator is asked. It is one process, so that a latency is the difference of one clock's readings. */
-export type EchoQuestion =
-  | {
-      readonly kind: 'connect';
-      readonly postUrl: string;
-      readonly socketUrl: string;
-      readonly tokens: readonly string[];
-    }
-  /** Arrivals as planned, whatever becomes of those before. Answers `EchoResult`. */
-  | { readonly kind: 'open'; readonly rate: number; readonly seconds: number; readonly seed: number }
-  /** So many events, so many of them under way at a time. Answers `EchoResult`. */
-  | { readonly kind: 'closed'; readonly total: number; readonly atOnce: number };
+// What the echo generator is asked. It is one process, so that a latency is the difference of one clock's readings.
+
+/** Answered when each token has its socket. */
+export interface Connect {
+  readonly postUrl: string;
+  readonly socketUrl: string;
+  readonly tokens: readonly string[];
+}
+
+/** Arrivals as planned, whatever becomes of those before. Answered with `EchoResult`. */
+export interface Open {
+  readonly rate: number;
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+/** So many events, so many of them under way at a time. Answered with `EchoResult`. */
+export interface Closed {
+  readonly total: number;
+  readonly atOnce: number;
+}
 
 export interface EchoResult {
   readonly sent: number;

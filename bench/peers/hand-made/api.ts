@@ -6,7 +6,7 @@ import { Queue } from 'bullmq';
 import express from 'express';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { answering } from '../../load/asked-program.ts';
+import { answer } from '../../load/answers.ts';
 import { queueName, type EchoJob, type StartQuestion } from './questions.ts';
 import { createVerifier } from './tokens.ts';
 
@@ -17,7 +17,7 @@ const posted = z.object({
 });
 
 // Express takes the request, BullMQ carries it: accepted means that Redis has it.
-answering(async ({ redisUrl, jwtSecret }: StartQuestion) => {
+async function start({ redisUrl, jwtSecret }: StartQuestion): Promise<number> {
   const queue = new Queue<EchoJob>(queueName, {
     connection: new Redis(redisUrl, { maxRetriesPerRequest: null }),
     skipVersionCheck: true,
@@ -41,4 +41,6 @@ answering(async ({ redisUrl, jwtSecret }: StartQuestion) => {
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
-});
+}
+
+answer({ start });

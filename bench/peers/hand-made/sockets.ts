@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { createAdapter } from '@socket.io/redis-adapter';
 import { Redis } from 'ioredis';
 import { Server, type Socket } from 'socket.io';
-import { answering } from '../../load/asked-program.ts';
+import { answer } from '../../load/answers.ts';
 import type { StartQuestion } from './questions.ts';
 import { createVerifier } from './tokens.ts';
 
 // Socket.IO with the Redis adapter: a user's sockets are in the user's room.
-answering(async ({ redisUrl, jwtSecret }: StartQuestion) => {
+async function start({ redisUrl, jwtSecret }: StartQuestion): Promise<number> {
   const verify = createVerifier(jwtSecret);
   const server = createServer();
   const io = new Server(server, { serveClient: false, perMessageDeflate: false });
@@ -23,10 +23,12 @@ answering(async ({ redisUrl, jwtSecret }: StartQuestion) => {
     }
   };
   io.use((socket, next) => {
-    const answer = async (): Promise<void> => next(await admit(socket));
-    void answer();
+    const decide = async (): Promise<void> => next(await admit(socket));
+    void decide();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
-});
+}
+
+answer({ start });

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { built } from '../../built.ts';
-import { Program } from '../../load/asked-program.ts';
+import { Program } from '../../load/program.ts';
 import type { Place } from '../../place.ts';
 import { productionFlags, watchedStores } from '../../synap.ts';
 import type { Watched } from '../../usage.ts';
@@ -10,7 +10,7 @@ const { createTokens } = await built('platform/tokens');
 
 const jwtSecret = 'a secret that only the hand-made stack knows: 0123456789';
 
-type Programs = Readonly<Record<'api' | 'worker' | 'sockets', Program<StartQuestion>>>;
+type Programs = Readonly<Record<'api' | 'worker' | 'sockets', Program>>;
 
 /**
  * What a competent team would write in a week in Synap's place, as three processes: Express and zod, a BullMQ queue, the Redis emitter,
@@ -30,13 +30,14 @@ export class HandMade {
   }
 
   static async start(place: Place): Promise<HandMade> {
-    const start = (file: string) => Program.start<StartQuestion>(path.join(import.meta.dirname, file), productionFlags);
-    const [api, worker, sockets] = await Promise.all([start('api.ts'), start('worker.ts'), start('sockets.ts')]);
-    const question = { redisUrl: place.redisUrl, jwtSecret };
+    const start = (name: string) =>
+      Program.start(path.join(import.meta.dirname, `${name}.ts`), { name, nodeFlags: productionFlags });
+    const [api, worker, sockets] = await Promise.all([start('api'), start('worker'), start('sockets')]);
+    const question: StartQuestion = { redisUrl: place.redisUrl, jwtSecret };
     const [apiPort, socketPort] = await Promise.all([
-      api.ask<number>(question),
-      sockets.ask<number>(question),
-      worker.ask(question),
+      api.ask<number>('start', question),
+      sockets.ask<number>('start', question),
+      worker.ask('start', question),
     ]);
     return new HandMade(place, { api, worker, sockets }, { api: apiPort, sockets: socketPort });
   }

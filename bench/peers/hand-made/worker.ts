@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { Emitter } from '@socket.io/redis-emitter';
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { answering } from '../../load/asked-program.ts';
+import { answer } from '../../load/answers.ts';
 import { queueName, type EchoJob, type StartQuestion } from './questions.ts';
 
 /** As Synap's WORKER_CONCURRENCY. */
 const concurrency = 20;
 
 // BullMQ gives the job, the emitter tells the user's sockets.
-answering(async ({ redisUrl }: StartQuestion) => {
+async function start({ redisUrl }: StartQuestion): Promise<void> {
   const emitter = new Emitter(new Redis(redisUrl));
   const worker = new Worker<EchoJob>(
     queueName,
@@ -28,4 +28,6 @@ answering(async ({ redisUrl }: StartQuestion) => {
     { connection: new Redis(redisUrl, { maxRetriesPerRequest: null }), concurrency, skipVersionCheck: true },
   );
   await worker.waitUntilReady();
-});
+}
+
+answer({ start });
