@@ -19,3 +19,9 @@ export function pick<T>(random: () => number, items: readonly T[]): T {
   if (item === undefined) throw new Error('nothing to pick from');
   return item;
 }
+
+/** All of them in an order in which each is as likely as any other (Fisher and Yates). */
+export function shuffle<T>(random: () => number, items: readonly T[]): T[] {
+  const left = [...items];
+  return items.map(() => left.splice(Math.floor(random() * left.length), 1)).flat();
+}

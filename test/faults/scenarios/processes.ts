@@ -1,5 +1,5 @@
 import { eventually } from '../../support/signals.ts';
-import { pick } from '../random.ts';
+import { pick, shuffle } from '../random.ts';
 import { afterWorkerDeathMs, type Scenario, type Stage } from '../scenario.ts';
 
 const mixed = { work: 7, slow: 2, ordered: 1 };
@@ -20,13 +20,17 @@ export const processes: readonly Scenario[] = [
     load: { perSecond: 20, seconds: 12, mix: mixed },
     bounds: { callMs: 6_000, startMs: afterWorkerDeathMs, drainMs: 60_000 },
     async act(stage) {
+      // Each of them once, in any order, before one has its second turn.
+      const turns = shuffle(stage.random, stage.stack.roles).values();
       for (let at = 1_000; at < 10_000; at += 700 + stage.random() * 800) {
         await stage.at(at);
-        const role = pick(stage.random, stage.stack.roles);
+        const role = turns.next().value ?? pick(stage.random, stage.stack.roles);
         role.kill();
         stage.note(`${role.name} at ${Math.round(at)} ms`);
       }
+      const spared = [...turns].map(({ name }) => name);
       await Promise.all(stage.stack.roles.map((role) => role.start()));
+      if (spared.length > 0) throw new Error(`${spared.join(', ')} had no turn`);
     },
   },
   {
