@@ -32,7 +32,7 @@ export interface Schedule {
   readonly type: string;
   readonly userId: string;
   readonly ifMissed: ScheduleOptions<unknown>['ifMissed'];
-  readonly ticks: Cron;
+  readonly ticks: Pick<Cron, 'next' | 'last'>;
   /** Tells this timetable from another of the same name: a changed one starts anew. */
   readonly definition: string;
   /** @throws SynapError `validation_failed` where the event's type does not take the data. */
