@@ -9,17 +9,23 @@ export interface Result {
   readonly seconds: number;
   readonly sent: number;
   readonly accepted: number;
+  /** Turned away at the door, for good. */
+  readonly shed: number;
   readonly maybe: number;
   readonly ended: number;
   /** How long after the fault what it had held up was ended, at the 99th percentile; undefined where it held up nothing. */
   readonly recoveredMs: number | undefined;
   readonly violations: readonly Violation[];
   readonly notes: readonly string[];
+  /** Lines that stand below its row. */
+  readonly figures: readonly string[];
   /** Where its logs are, if something was wrong. */
   readonly kept: string | undefined;
 }
 
-export function countFacts(facts: Facts): Pick<Result, 'sent' | 'accepted' | 'maybe' | 'ended' | 'recoveredMs'> {
+export function countFacts(
+  facts: Facts,
+): Pick<Result, 'sent' | 'accepted' | 'shed' | 'maybe' | 'ended' | 'recoveredMs'> {
   const requests = [...toRequests(facts.client).values()];
   const ended = new Set(facts.events.filter(({ finishedAt }) => finishedAt !== null).map(({ requestId }) => requestId));
   const { healedAt } = facts;
@@ -31,6 +37,7 @@ export function countFacts(facts: Facts): Pick<Result, 'sent' | 'accepted' | 'ma
   return {
     sent: requests.length,
     accepted: requests.filter(({ fate }) => fate === 'accepted').length,
+    shed: requests.filter(({ fate }) => fate === 'shed').length,
     maybe: requests.filter(({ fate }) => fate === 'maybe').length,
     ended: ended.size,
     recoveredMs: percentile(held, 0.99),
@@ -42,15 +49,15 @@ function percentile(values: readonly number[], share: number): number | undefine
 }
 
 const columns: Readonly<Record<'lost' | 'twice' | 'gaps', readonly Invariant[]>> = {
-  lost: ['lost', 'no-end', 'effects-missing', 'sink-missing', 'undrained'],
-  twice: ['accepted-twice', 'effects-twice', 'two-ends', 'unexpected', 'sink-key-changed'],
+  lost: ['lost', 'no-end', 'effects-missing', 'sink-missing', 'undrained', 'tick-lost'],
+  twice: ['accepted-twice', 'effects-twice', 'two-ends', 'unexpected', 'sink-key-changed', 'tick-twice'],
   gaps: ['notification-gap', 'notification-repeat', 'order'],
 };
 const inColumns = new Set(Object.values(columns).flat());
 
 const nameWidth = 46;
-const header = ['sent', 'accepted', 'maybe', 'ended', 'recovered p99', 'lost', 'twice', 'gaps'];
-const widths = [6, 9, 6, 7, 14, 6, 6, 6];
+const header = ['sent', 'accepted', 'shed', 'maybe', 'ended', 'recovered p99', 'lost', 'twice', 'gaps'];
+const widths = [6, 9, 6, 6, 7, 14, 6, 6, 6];
 
 export function tableHeader(): string {
   const line = ['fault'.padEnd(nameWidth), ...header.map((title, index) => title.padStart(widths[index] ?? 0))].join(
@@ -61,7 +68,7 @@ export function tableHeader(): string {
 
 /** One line for a scenario, and one more for each thing that is wrong with it. */
 export function tableRow(result: Result): string {
-  const { name, sent, accepted, maybe, ended, recoveredMs } = result;
+  const { name, sent, accepted, shed, maybe, ended, recoveredMs } = result;
   const count = (column: keyof typeof columns) =>
     result.violations.reduce(
       (sum, { invariant, count: found }) => sum + (columns[column].includes(invariant) ? found : 0),
@@ -70,6 +77,7 @@ export function tableRow(result: Result): string {
   const cells = [
     sent,
     accepted,
+    shed,
     maybe,
     ended,
     recoveredMs === undefined ? '–' : `${(recoveredMs / 1_000).toFixed(1)} s`,
@@ -83,6 +91,7 @@ export function tableRow(result: Result): string {
   const mark = result.violations.length === 0 ? '' : '  FAILED';
   return [
     line + mark,
+    ...result.figures.map((figure) => `    ${figure}`),
     ...result.violations.map(describe),
     ...(result.kept === undefined ? [] : [`    logs: ${result.kept}`]),
   ].join('\n');

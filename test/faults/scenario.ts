@@ -10,8 +10,12 @@ export interface Stage {
   readonly prefix: string;
   /** Resolves so long after the load began. */
   at(ms: number): Promise<void>;
+  /** Resolves when the client has nothing more to send, and an answer to all that it sent. */
+  answered(): Promise<void>;
   /** Says that the fault is over; what is due must start soon from here on. Without it, it is over when `act` is. */
   healed(): void;
+  /** What the scenario itself saw that must not be. */
+  find(invariant: Invariant, example: string): void;
   /** A line for the table's details. */
   note(text: string): void;
 }
@@ -26,6 +30,8 @@ export interface Bounds {
   readonly toldMs?: number;
   /** From the end of the fault until everything has ended and is heard. */
   readonly drainMs?: number;
+  /** The most resident memory that a process of a role may have had. */
+  readonly memoryMb?: number;
 }
 
 /** A ticket that was given out and that nobody claims, because its answer or its worker was lost, comes back after three looks, one a second. */
@@ -39,8 +45,6 @@ export interface Scenario {
   readonly name: string;
   readonly load: Load;
   act?(stage: Stage): Promise<void>;
-  /** What must hold besides: the names of what does not. Called when all is drained. */
-  verify?(stage: Stage): Promise<readonly Violation[]>;
   readonly bounds?: Bounds;
   /** No fault at all: then no job may be claimed twice, and no frame may come twice. */
   readonly isFaultless?: boolean;
@@ -66,6 +70,11 @@ export const invariants = [
   'start-late',
   'claim-without-fault',
   'redis-bound',
+  'memory',
+  'shed-late',
+  'tick-lost',
+  'tick-twice',
+  'pruned',
   'hang',
   'refused',
   'undrained',

@@ -38,6 +38,15 @@ export const OrderedRequested = defineEvent({
 });
 export const OrderedFailed = defineFailure('fault.ordered.failed', 'lane');
 
+/** Only the schedule sends it. */
+export const TickRequested = defineEvent({
+  type: 'fault.tick.requested',
+  aggregateType: 'fault',
+  origin: 'handler',
+  data: z.object({ at: z.string() }),
+});
+export const TickFailed = defineFailure('fault.tick.failed', 'fault');
+
 /** `curable` is refused until its user is cured; `endless` ends only when it is cancelled. */
 export const poisons = ['throw', 'refuse', 'loop', 'exit', 'hog', 'flaky', 'curable', 'endless'] as const;
 export type Poison = (typeof poisons)[number];

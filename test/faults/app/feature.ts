@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Sql } from '../../../src/platform/database.js';
+import type { Schedule } from '../../../src/events/schedule.js';
 import type { SynapEvent } from '../../../src/events/synap-event.js';
+import { clockUser, everyTick, scheduleName, tickEveryMs } from './clock.ts';
 import { built } from './kit.ts';
 import {
   EchoFailed,
@@ -10,11 +12,14 @@ import {
   OrderedRequested,
   PoisonFailed,
   PoisonRequested,
+  TickFailed,
+  TickRequested,
   WorkFailed,
   WorkRequested,
   type Poison,
 } from './events.ts';
 
+const { defineSchedule } = await built('events/schedule');
 const { defineFeature, defineHandler } = await built('features/feature');
 const { exponential, NonRetryableError } = await built('execution/retry');
 
@@ -101,6 +106,33 @@ const ordered = defineHandler({
   },
 });
 
+const tick = defineHandler({
+  on: TickRequested,
+  emits: [],
+  failure: TickFailed,
+  retry: { attempts: 30, backoff: exponential({ baseMs: 200, maxMs: 1_000, jitter: 0.5 }) },
+
+  async run({ event, attempt, step, notify }) {
+    await step.transaction('tick', (tx) => act(tx, event, 'tick', attempt));
+    notify.success('fault.tick.completed', { eventId: event.id });
+  },
+});
+
+/** In all but its timetable as a feature defines it: the minute of a cron is longer than most faults last. */
+const clock: Schedule = {
+  ...defineSchedule({
+    name: scheduleName,
+    on: TickRequested,
+    cron: '* * * * *',
+    timeZone: 'UTC',
+    userId: clockUser,
+    data: (at) => ({ at: at.toISOString() }),
+    ifMissed: 'run once',
+  }),
+  ticks: everyTick,
+  definition: `every ${tickEveryMs} ms`,
+};
+
 const poison = defineHandler({
   on: PoisonRequested,
   emits: [],
@@ -160,7 +192,10 @@ export const faults = defineFeature({
     OrderedFailed,
     PoisonRequested,
     PoisonFailed,
+    TickRequested,
+    TickFailed,
   ],
-  handlers: [work, echo, ordered, poison],
+  handlers: [work, echo, ordered, poison, tick],
+  schedules: [clock],
   reads: [],
 });

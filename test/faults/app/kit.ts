@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as Definition from '../../../src/events/definition.js';
+import type * as ScheduleModule from '../../../src/events/schedule.js';
 import type * as Retry from '../../../src/execution/retry.js';
 import type * as FeatureModule from '../../../src/features/feature.js';
 import type * as Features from '../../../src/features/index.js';
@@ -14,6 +15,7 @@ import type * as Program from '../../../src/processes/program.js';
 
 interface Built {
   'events/definition': typeof Definition;
+  'events/schedule': typeof ScheduleModule;
   'execution/retry': typeof Retry;
   'features/feature': typeof FeatureModule;
   'features/index': typeof Features;

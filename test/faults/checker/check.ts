@@ -1,7 +1,9 @@
 import type { Bounds, Invariant, Scenario, Violation } from '../scenario.ts';
 import type { EventFact, Facts } from './facts.ts';
 import { toRequests, type RequestFact } from './requests.ts';
-import { checkRooms } from './rooms.ts';
+import { checkRooms, isOfUser } from './rooms.ts';
+import { checkSurge } from './surge.ts';
+import { checkTicks } from './ticks.ts';
 
 /** Steps that leave a row, by event type. */
 const effectSteps: Readonly<Record<string, readonly string[]>> = {
@@ -20,7 +22,13 @@ const replayed: ReadonlySet<string> = new Set(['curable']);
 /** Its process may end before the first step is recorded, so its effect is not owed. */
 const mayLackEffects: ReadonlySet<string> = new Set([...deadly, ...cancelled]);
 
-export const usualBounds: Required<Bounds> = { callMs: 5_000, startMs: 2_000, toldMs: 5_000, drainMs: 45_000 };
+export const usualBounds: Required<Bounds> = {
+  callMs: 5_000,
+  startMs: 2_000,
+  toldMs: 5_000,
+  drainMs: 45_000,
+  memoryMb: 512,
+};
 
 /** The slowest start and the slowest call where nothing is wrong: what the machine itself needs. */
 export interface Calm {
@@ -74,20 +82,28 @@ export class Findings {
 export function check(facts: Facts, scenario: Scenario, calm: Calm): Violation[] {
   const findings = new Findings();
   const requests = toRequests(facts.client);
-  checkRequests(findings, requests, facts);
+  checkRequests(findings, requests, facts, scenario.load.surge !== undefined);
   checkEvents(findings, requests, facts);
   checkEffects(findings, requests, facts);
   checkSink(findings, requests, facts);
   checkEnds(findings, facts);
   checkOrder(findings, facts);
-  checkTimes(findings, requests, facts, boundsOf(scenario, calm));
+  const bounds = boundsOf(scenario, calm);
+  checkTimes(findings, requests, facts, bounds);
+  checkTicks(findings, facts, bounds.startMs);
+  if (scenario.load.surge !== undefined) checkSurge(findings, facts, calm);
   checkRooms(findings, facts, scenario.isFaultless === true);
   if (scenario.isFaultless === true) checkClaims(findings, requests, facts);
   return findings.violations;
 }
 
 /** What was answered 202 is there, once, under the id that was told, and nobody is refused who should not be. */
-function checkRequests(findings: Findings, requests: ReadonlyMap<string, RequestFact>, { events }: Facts): void {
+function checkRequests(
+  findings: Findings,
+  requests: ReadonlyMap<string, RequestFact>,
+  { events }: Facts,
+  mayShed: boolean,
+): void {
   const roots = Map.groupBy(
     events.filter(({ causationId }) => causationId === null),
     ({ requestId }) => requestId,
@@ -99,7 +115,8 @@ function checkRequests(findings: Findings, requests: ReadonlyMap<string, Request
     if (eventIds.size > 1 || (found[0] !== undefined && eventIds.size === 1 && !eventIds.has(found[0].id)))
       findings.add('accepted-twice', `${ref} was told ${[...eventIds].join(', ')}`);
     if (fate === 'refused' && kind !== 'tooHuge') findings.add('refused', `${ref}: ${refusal}`);
-    if (fate === 'refused' && found.length > 0) findings.add('unexpected', `${ref} was refused`);
+    if (fate === 'shed' && !mayShed) findings.add('refused', `${ref} was shed`);
+    if ((fate === 'refused' || fate === 'shed') && found.length > 0) findings.add('unexpected', `${ref} was refused`);
   }
 }
 
@@ -161,7 +178,7 @@ function checkSink(findings: Findings, requests: ReadonlyMap<string, RequestFact
 /** Each job has one end, the right one, and its user is told of it once. */
 function checkEnds(findings: Findings, { events, entries, client }: Facts): void {
   const requests = toRequests(client);
-  const told = countBy(entries, ({ eventId }) => eventId);
+  const told = countBy(entries.filter(isOfUser), ({ eventId }) => eventId);
   for (const event of events) {
     const { id, type, state, requestId, isDeadLetter } = event;
     const kind = type === 'fault.poison.requested' ? (requests.get(requestId)?.kind ?? '') : '';

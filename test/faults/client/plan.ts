@@ -3,6 +3,9 @@ import { nextArrivalMs, pick, seededRandom } from '../random.ts';
 export type Kind =
   | 'work'
   | 'slow'
+  | 'heavy'
+  | 'delayed'
+  | 'distant'
   | 'ordered'
   | 'throw'
   | 'refuse'
@@ -27,6 +30,16 @@ export interface Load {
   readonly copies?: number;
   readonly sleepMs?: number;
   readonly users?: number;
+  /** First as many as can be borne, then more than that; `perSecond` is what comes of it. */
+  readonly surge?: Surge;
+}
+
+export interface Surge {
+  /** Requests a second to begin with. */
+  readonly from: number;
+  /** How many times what was borne is sent, for `seconds` of the load; and how each burst that looks for it grows. */
+  readonly factor: number;
+  readonly burstSeconds: number;
 }
 
 export interface ClientSpec extends Load {
@@ -54,10 +67,18 @@ export interface Planned {
     readonly requestId: string;
     readonly data: object;
     readonly priority?: string;
+    readonly delayMs?: number;
   };
 }
 
+/** Whether a refusal says for sure that nothing of the request was done: it was turned away at the door. */
+export const isShed = (code: string | undefined): boolean => code === 'overloaded' || code === 'rate_limited';
+
 const lanesPerUser = 2;
+/** A queue takes what is due within a minute; for the first few seconds this waits in Postgres alone. */
+const distantMs = 64_000;
+/** Enough that calls which wait would show in the memory of who holds them. */
+const heavyFiller = 'x'.repeat(16 * 1024);
 
 /** The same seed gives the same requests at the same moments. */
 export function planRequests(spec: ClientSpec): Planned[] {
@@ -112,6 +133,12 @@ function bodyOf(
       return { ...of('work', {}), priority: pick(random, ['high', 'normal', 'normal', 'low']) };
     case 'slow':
       return of('work', { sleepMs: Math.round(sleepMs * (0.5 + random())) });
+    case 'heavy':
+      return of('work', { filler: heavyFiller });
+    case 'delayed':
+      return { ...of('work', {}), delayMs: Math.round(300 + random() * 2_700) };
+    case 'distant':
+      return { ...of('work', {}), delayMs: Math.round(distantMs + random() * 4_000) };
     case 'huge':
       return of('work', { filler: 'x'.repeat(2 * 1024 * 1024) });
     case 'tooHuge':

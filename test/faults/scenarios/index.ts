@@ -7,6 +7,7 @@ import { poison } from './poison.ts';
 import { postgres } from './postgres.ts';
 import { processes } from './processes.ts';
 import { redis } from './redis.ts';
+import { time } from './time.ts';
 
 export const scenarios: readonly Scenario[] = [
   ...killPoints,
@@ -14,6 +15,7 @@ export const scenarios: readonly Scenario[] = [
   ...redis,
   ...network,
   ...postgres,
+  ...time,
   ...load,
   ...poison,
   ...operators,

@@ -58,6 +58,8 @@ const points: readonly KillPoint[] = [
     },
     bounds: workerBounds,
   },
+  // The tick is committed and not recorded as sent: the next process sends it again, and it must not be there twice.
+  { point: 'schedule.appended', role: 'dispatcher' },
   { point: 'close.draining', role: 'worker', provoke: ({ stack }) => terminate(stack.one('worker')) },
   { point: 'close.draining', role: 'api', provoke: ({ stack }) => terminate(stack.one('api')) },
 ];

@@ -52,3 +52,21 @@ export function forgetBacklog(stage: Stage): Promise<void> {
     await delay(2_000);
   });
 }
+
+/** How many jobs are due too late for a queue to have them; there must be some. */
+export async function waitingInPostgres({ stack, prefix }: Stage): Promise<number> {
+  const { rows } = await stack.postgres.pool.query<{ count: number }>(
+    `SELECT count(*)::int FROM outbox WHERE "userId" LIKE $1 AND "runAt" > now() + interval '60 seconds'`,
+    [`${prefix}-%`],
+  );
+  const count = rows[0]?.count ?? 0;
+  if (count === 0) throw new Error('no long delay was waiting in Postgres');
+  return count;
+}
+
+/** How many tickets of work wait in Redis for their time; there must be some. */
+export async function queuedLater({ stack }: Stage): Promise<number> {
+  const count = await stack.redis.client.zcard(keyOf('fault.work.requested', 'delayed'));
+  if (count === 0) throw new Error('no ticket was waiting for its time');
+  return count;
+}
