@@ -9,6 +9,7 @@ import { countOpen, readHeads, readPostgres, type Facts, type HeardFact } from '
 import { isOfUser } from './checker/rooms.ts';
 import { describeSurge } from './checker/surge.ts';
 import { countOpenTicks, readTicks, type Span } from './checker/ticks.ts';
+import { findDoubleTickets, findLateCommits } from './checker/stores.ts';
 import type { ClientRecord } from './client/main.ts';
 import { planRequests, type ClientSpec } from './client/plan.ts';
 import type { ListenerSpec } from './listener/main.ts';
@@ -84,6 +85,7 @@ export async function runScenario(stack: Stack, scenario: Scenario, seed: number
     span = { from: run.beganAt, to: Date.now() };
     await drain(run, { listener, span }, found);
     found.push(...(await memory.violations()));
+    found.push(...(await findDoubleTickets(stack, prefix)), ...(await findLateCommits(stack, prefix)));
   } finally {
     found.push(...(await watch.stop()));
     await endChild(listener, 'SIGTERM');

@@ -69,6 +69,8 @@ export const invariants = [
   'told-late',
   'start-late',
   'claim-without-fault',
+  'ticket-twice',
+  'committed-late',
   'redis-bound',
   'memory',
   'shed-late',

@@ -46,7 +46,8 @@ export async function loseHashes(stage: Stage): Promise<void> {
 
 /** Redis forgets everything while there is something to forget. */
 export function forgetBacklog(stage: Stage): Promise<void> {
-  return whileTheyWait(stage, async () => {
+  return whileTheyWait(stage, async (ids) => {
+    if (ids.length === 0) throw new Error('no ticket was waiting');
     await stage.stack.redis.client.flushall();
     // As long as the dispatcher needs to see it; the workers may not take what it brings back before that.
     await delay(2_000);

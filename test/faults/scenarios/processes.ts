@@ -1,6 +1,7 @@
 import { eventually } from '../../support/signals.ts';
 import { pick, shuffle } from '../random.ts';
 import { afterWorkerDeathMs, type Scenario, type Stage } from '../scenario.ts';
+import { CommitHold } from './commit-hold.ts';
 
 const mixed = { work: 7, slow: 2, ordered: 1 };
 
@@ -12,6 +13,27 @@ async function freezeAt(stage: Stage, fault: string): Promise<void> {
   await eventually(async () => ((await worker.isStopped()) ? true : undefined), `${worker.name} to stop`);
   await stage.at(19_000);
   worker.thaw();
+}
+
+/**
+ * A worker that stops when Postgres has checked the fence of its step and not yet committed it. It is given up while that is so, then
+ * the commit goes on: whoever takes its job must have waited for it.
+ */
+async function freezeInCommit({ stack, at }: Stage): Promise<void> {
+  await at(1_000);
+  const hold = await CommitHold.install(stack.postgres.pool);
+  try {
+    const pid = await hold.untilHeld();
+    const worker = stack.of('worker').find((one) => one.pid === pid);
+    if (worker === undefined) throw new Error(`no worker is process ${pid}`);
+    worker.freeze();
+    await at(17_000);
+    await hold.release();
+    await at(19_000);
+    worker.thaw();
+  } finally {
+    await hold.remove();
+  }
 }
 
 export const processes: readonly Scenario[] = [
@@ -56,6 +78,12 @@ export const processes: readonly Scenario[] = [
     bounds: { startMs: afterWorkerDeathMs, drainMs: 60_000 },
     load: { perSecond: 20, seconds: 20 },
     act: (stage) => freezeAt(stage, 'finish.starting:stop@5'),
+  },
+  {
+    name: 'worker frozen inside a commit',
+    bounds: { startMs: afterWorkerDeathMs, drainMs: 60_000 },
+    load: { perSecond: 20, seconds: 20 },
+    act: freezeInCommit,
   },
   {
     name: 'dispatcher frozen for a moment',

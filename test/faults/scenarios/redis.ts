@@ -2,7 +2,7 @@ import path from 'node:path';
 import { eventually } from '../../support/signals.ts';
 import type { Scenario, Stage } from '../scenario.ts';
 import { RedisServer } from '../stack/redis.ts';
-import { loseHashes, loseTickets } from './means.ts';
+import { forgetBacklog, loseHashes, loseTickets } from './means.ts';
 
 const mixed = { work: 7, slow: 2, ordered: 1 };
 const load = { perSecond: 20, seconds: 7, mix: mixed };
@@ -65,6 +65,14 @@ export const redis: readonly Scenario[] = [
     async act({ stack, at }) {
       await at(3_000);
       await stack.redis.client.flushall();
+    },
+  },
+  {
+    name: 'FLUSHALL while tickets wait',
+    load,
+    async act(stage) {
+      await stage.at(1_500);
+      await forgetBacklog(stage);
     },
   },
   {

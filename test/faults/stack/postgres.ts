@@ -22,6 +22,8 @@ const settings = {
   full_page_writes: 'on',
   max_connections: '150',
   shared_buffers: '64MB',
+  // So that the checker can tell which of two commits came first.
+  track_commit_timestamp: 'on',
 };
 
 /** A Postgres of the suite's own, fsync on, which keeps its port and its data over crashes. */
