@@ -13,6 +13,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
     list: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    // Logs go also where something was wrong: whoever took a guard out knows what.
+    discard: { type: 'boolean', default: false },
   },
 });
 
@@ -35,7 +37,7 @@ if (values.list) {
   const directory = await mkdtemp(path.join(tmpdir(), 'synap-faults-'));
   // The database's own account must be able to pass through.
   await chmod(directory, 0o711);
-  const suite = new Suite({ directory, seed: Number(values.seed), isJson: values.json });
+  const suite = new Suite({ directory, seed: Number(values.seed), isJson: values.json, doesDiscard: values.discard });
   let interrupted: Promise<void> | undefined;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, () => {

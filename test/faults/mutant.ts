@@ -5,7 +5,7 @@ import path from 'node:path';
 export interface Patch {
   /** In dist, without its ending. */
   readonly file: string;
-  /** Must be there exactly once. */
+  /** Must be there exactly once, in the build as in the source that it is made of. */
   readonly find: string;
   readonly replace: string;
 }
@@ -29,11 +29,15 @@ export async function withMutant<T>(patches: readonly Patch[], use: (dist: strin
   }
 }
 
-async function apply({ file, find, replace }: Patch, dist: string): Promise<void> {
-  const target = path.join(dist, `${file}.js`);
-  const text = await readFile(target, 'utf8');
-  const [before, after, ...more] = text.split(find);
-  if (before === undefined || after === undefined || more.length > 0)
-    throw new Error(`${file} has "${find}" ${text.split(find).length - 1} times; a mutation must fit exactly once`);
-  await writeFile(target, `${before}${replace}${after}`);
+async function apply(patch: Patch, dist: string): Promise<void> {
+  const target = path.join(dist, `${patch.file}.js`);
+  await writeFile(target, patched(await readFile(target, 'utf8'), patch));
+}
+
+/** @throws Error where the text has not exactly one place for the patch: then it would take out nothing, or something else. */
+export function patched(text: string, { file, find, replace }: Patch): string {
+  const parts = text.split(find);
+  if (parts.length !== 2)
+    throw new Error(`${file} has "${find}" ${parts.length - 1} times; a mutation must fit exactly once`);
+  return parts.join(replace);
 }

@@ -1,17 +1,74 @@
 import type { Patch } from './mutant.ts';
 import type { Invariant } from './scenario.ts';
 
+/** Guards that hold alone what another one is to be seen to hold. */
+export interface Overlap {
+  readonly name: string;
+  readonly patches: readonly Patch[];
+}
+
 /** A guard, how to take it out, the fault that needs it, and what must be seen then. */
 export interface Mutation {
   readonly guard: string;
+  /** The file in src in which the guard is. */
+  readonly where: string;
+  /** What is wrong without it. */
+  readonly without: string;
   readonly patches: readonly Patch[];
+  /** Out of the build, too, and out of the one on which the same fault must do no harm. */
+  readonly overlaps?: readonly Overlap[];
   readonly scenario: string;
+  /** One of these must be seen: what nothing but the lack of this guard explains. */
   readonly expected: readonly Invariant[];
 }
 
+const slowScan: Overlap = {
+  name: 'slow scan',
+  patches: [{ file: 'dispatch/reconciler', find: 'if (lost.length > 0) {', replace: 'if (lost.length < 0) {' }],
+};
+
+/** A worker lets go of what it runs once it knows that its heartbeat is too old or its lock is lost; Postgres ends the session of who froze in a transaction. */
+const lettingGo: Overlap = {
+  name: 'letting go',
+  patches: [
+    { file: 'execution/worker-registry', find: 'this.attempts.abortAll(', replace: 'void (' },
+    { file: 'execution/worker-registry', find: 'of lost)', replace: 'of [])' },
+    { file: 'queues/bullmq-consumer', find: 'worker.cancelJob(', replace: 'void (' },
+    {
+      file: 'platform/database',
+      find: 'idle_in_transaction_session_timeout: 10_000',
+      replace: 'idle_in_transaction_session_timeout: 0',
+    },
+  ],
+};
+
+const fence: Overlap = {
+  name: 'fence of steps',
+  patches: [
+    {
+      file: 'execution/steps',
+      find: `WHERE id = $1 AND fence = $2 AND state = 'running' FOR NO KEY UPDATE`,
+      replace: 'WHERE id = $1',
+    },
+  ],
+};
+
+const recordOnce: Overlap = {
+  name: 'record of a step',
+  patches: [
+    {
+      file: 'execution/steps',
+      find: `$2 FROM held\n    ON CONFLICT DO NOTHING`,
+      replace: `$2 FROM held\n    ON CONFLICT ("jobId", name) DO UPDATE SET fence = excluded.fence`,
+    },
+  ],
+};
+
 export const mutations: readonly Mutation[] = [
   {
-    guard: 'outbox rows in the accepting transaction',
+    guard: 'outbox',
+    where: 'events/statements',
+    without: 'a job that the fast path loses is in no queue and will never be',
     patches: [
       {
         file: 'events/statements',
@@ -19,12 +76,14 @@ export const mutations: readonly Mutation[] = [
         replace: `\${rows} AND false`,
       },
     ],
+    overlaps: [slowScan],
     scenario: 'killed at append.committed',
-    // What has no outbox row is found by the reconciler, much later.
-    expected: ['start-late'],
+    expected: ['no-end'],
   },
   {
-    guard: 'enqueue first, delete second',
+    guard: 'outbox: delete after adding',
+    where: 'dispatch/dispatcher',
+    without: 'a dispatcher that dies in between has forgotten the job',
     patches: [
       {
         file: 'dispatch/dispatcher',
@@ -32,11 +91,75 @@ export const mutations: readonly Mutation[] = [
         replace: `await outbox.remove(batch); reachFaultPoint('dispatcher.leased');`,
       },
     ],
+    overlaps: [slowScan],
     scenario: 'killed at dispatcher.leased',
-    expected: ['start-late'],
+    expected: ['no-end'],
+  },
+  {
+    guard: 'deterministic id',
+    where: 'queues/ticket',
+    without: 'what is added again is a second ticket',
+    patches: [
+      {
+        file: 'queues/bullmq-backend',
+        find: 'jobId: ticketId(jobId, generation),',
+        replace: `jobId: ticketId(jobId, generation) + '.' + Math.random().toString(36).slice(2),`,
+      },
+      { file: 'queues/ticket', find: String.raw`\.(\d{1,9})$/`, replace: String.raw`\.(\d{1,9})(?:\.\w+)?$/` },
+    ],
+    scenario: 'killed at fast-path.enqueued',
+    expected: ['ticket-twice'],
+  },
+  {
+    guard: fence.name,
+    where: 'execution/steps',
+    without: 'a thawed worker commits what another has committed',
+    patches: fence.patches,
+    overlaps: [lettingGo, recordOnce],
+    scenario: 'worker frozen inside a step',
+    expected: ['effects-twice'],
+  },
+  {
+    guard: recordOnce.name,
+    where: 'execution/steps',
+    without: 'the same, where the fence has a hole',
+    patches: recordOnce.patches,
+    overlaps: [lettingGo, fence],
+    scenario: 'worker frozen inside a step',
+    expected: ['effects-twice'],
+  },
+  {
+    guard: 'row lock under the fence of steps',
+    where: 'execution/steps',
+    without: 'the job is taken over between the check of its fence and the commit',
+    patches: [
+      {
+        file: 'execution/steps',
+        find: `WHERE id = $1 AND fence = $2 AND state = 'running' FOR NO KEY UPDATE`,
+        replace: `WHERE id = $1 AND fence = $2 AND state = 'running'`,
+      },
+    ],
+    scenario: 'worker frozen inside a commit',
+    expected: ['committed-late'],
+  },
+  {
+    guard: 'fence of finishing',
+    where: 'execution/finishing',
+    without: 'a thawed worker ends a job that has ended',
+    patches: [
+      {
+        file: 'execution/finishing',
+        find: `AND i.fence = j.fence WHERE j.state = 'running'`,
+        replace: '',
+      },
+    ],
+    scenario: 'worker frozen before an end',
+    expected: ['two-ends'],
   },
   {
     guard: 'idempotency key',
+    where: 'events/statements',
+    without: 'a repeated call is a second event',
     patches: [
       {
         file: 'events/statements',
@@ -49,6 +172,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     guard: 'key of outside effects',
+    where: 'execution/steps',
+    without: 'a service cannot know that it has done this',
     patches: [
       {
         file: 'execution/steps',
@@ -60,56 +185,17 @@ export const mutations: readonly Mutation[] = [
     expected: ['sink-key-changed'],
   },
   {
-    // Each alone is held by the others: the fence under the row's lock, the primary key of the record, the worker that lets go of
-    // what it runs once it knows that its heartbeat is too old or its lock is lost, and Postgres, which ends the session of who
-    // froze in a transaction.
-    guard: 'fence and record of steps',
-    patches: [
-      { file: 'execution/worker-registry', find: 'this.attempts.abortAll(', replace: 'void (' },
-      { file: 'execution/worker-registry', find: 'of lost)', replace: 'of [])' },
-      { file: 'queues/bullmq-consumer', find: 'worker.cancelJob(', replace: 'void (' },
-      {
-        file: 'platform/database',
-        find: 'idle_in_transaction_session_timeout: 10_000',
-        replace: 'idle_in_transaction_session_timeout: 0',
-      },
-      {
-        file: 'execution/steps',
-        find: `SELECT FROM jobs WHERE id = \${id} AND fence = \${fence} AND state = 'running' FOR NO KEY UPDATE
-      )
-      INSERT INTO steps ("jobId", name, output, fence)
-      SELECT \${id}, \${name}, \${output === null ? null : JSON.stringify(output)}::jsonb, \${fence} FROM held
-      ON CONFLICT DO NOTHING RETURNING name`,
-        replace: `SELECT FROM jobs WHERE id = \${id}
-      )
-      INSERT INTO steps ("jobId", name, output, fence)
-      SELECT \${id}, \${name}, \${output === null ? null : JSON.stringify(output)}::jsonb, \${fence} FROM held
-      ON CONFLICT ("jobId", name) DO UPDATE SET fence = excluded.fence RETURNING name`,
-      },
-    ],
-    scenario: 'worker frozen inside a step',
-    expected: ['effects-twice'],
-  },
-  {
-    guard: 'fence of finishing',
-    patches: [
-      {
-        file: 'execution/finishing',
-        find: `AND i.fence = j.fence WHERE j.state = 'running'`,
-        replace: '',
-      },
-    ],
-    scenario: 'worker frozen before an end',
-    expected: ['two-ends'],
-  },
-  {
     guard: 'reconciler',
-    patches: [{ file: 'dispatch/reconciler', find: 'if (lost.length > 0) {', replace: 'if (lost.length < 0) {' }],
+    where: 'dispatch/reconciler',
+    without: 'a single lost ticket is a lost job',
+    patches: slowScan.patches,
     scenario: 'tickets deleted',
-    expected: ['undrained'],
+    expected: ['no-end'],
   },
   {
     guard: 'generation watch',
+    where: 'dispatch/generation-watch',
+    without: 'what Redis forgot waits for the slow scan',
     patches: [
       {
         file: 'dispatch/generation-watch',
@@ -117,12 +203,25 @@ export const mutations: readonly Mutation[] = [
         replace: '[]',
       },
     ],
-    scenario: 'killed at generation.dispatched',
-    // Nothing is dispatched anew, so nobody dies there; what Redis forgot is found by the slow scan then.
-    expected: ['fault-not-reached', 'start-late'],
+    scenario: 'FLUSHALL while tickets wait',
+    expected: ['start-late'],
+  },
+  {
+    guard: 'seq order',
+    where: 'realtime/redis/publish-script',
+    without: 'a room hears its numbers out of order',
+    patches: [
+      { file: 'realtime/redis/publish-script', find: 'if seq > top + 1 then', replace: 'if false then' },
+      { file: 'realtime/redis/publish-script', find: 'if seq == top + 1 then', replace: 'if true then' },
+      { file: 'realtime/redis/publish-script', find: 'top = seq\n', replace: 'top = math.max(top, seq)\n' },
+    ],
+    scenario: 'no fault',
+    expected: ['notification-gap', 'notification-repeat'],
   },
   {
     guard: 'window',
+    where: 'dispatch/queue-window',
+    without: 'a backlog fills Redis',
     patches: [
       {
         file: 'dispatch/queue-window',
@@ -135,6 +234,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     guard: 'lanes',
+    where: 'events/statements',
+    without: `an aggregate's jobs run side by side`,
     patches: [
       {
         file: 'events/statements',
@@ -152,12 +253,16 @@ export const mutations: readonly Mutation[] = [
   },
   {
     guard: 'a job that ends its process runs alone',
+    where: 'execution/claims',
+    without: 'innocents are blamed',
     patches: [{ file: 'execution/claims', find: 'const sharedCrashes = 2;', replace: 'const sharedCrashes = 999;' }],
     scenario: 'poison: ends its process',
-    expected: ['dead-letters', 'undrained'],
+    expected: ['dead-letters', 'no-end'],
   },
   {
     guard: 'watchdog',
+    where: 'platform/watchdog',
+    without: 'a process that never yields stays',
     patches: [
       {
         file: 'processes/worker',
@@ -166,22 +271,14 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     scenario: 'poison: never yields',
-    expected: ['undrained', 'dead-letters', 'start-late'],
+    expected: ['no-end'],
   },
   {
     guard: 'sweeper',
+    where: 'realtime/publishing/sweeper',
+    without: 'what was committed and not published is not said in time',
     patches: [{ file: 'processes/dispatcher', find: `run('sweeper', new Sweeper(node));`, replace: '' }],
     scenario: 'killed at publish.starting',
-    expected: ['told-late', 'undrained'],
-  },
-  {
-    guard: 'order of publishing',
-    patches: [
-      { file: 'realtime/redis/publish-script', find: 'if seq > top + 1 then', replace: 'if false then' },
-      { file: 'realtime/redis/publish-script', find: 'if seq == top + 1 then', replace: 'if true then' },
-      { file: 'realtime/redis/publish-script', find: 'top = seq\n', replace: 'top = math.max(top, seq)\n' },
-    ],
-    scenario: 'no fault',
-    expected: ['notification-gap', 'notification-repeat'],
+    expected: ['told-late', 'notification-gap'],
   },
 ];

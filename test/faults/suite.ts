@@ -12,6 +12,8 @@ export interface SuiteOptions {
   readonly directory: string;
   readonly seed: number;
   readonly isJson: boolean;
+  /** Whether the logs of what was wrong go, too. */
+  readonly doesDiscard: boolean;
 }
 
 const nothingMeasured: Calm = { startMs: 0, callMs: 0, toldMs: 0 };
@@ -39,7 +41,7 @@ export class Suite {
       await this.#measure();
       for (const scenario of scenarios) await this.#runOne(scenario);
     } finally {
-      await this.end({ keep: !this.#isOk });
+      await this.end({ keep: !this.#isOk && !this.#options.doesDiscard });
     }
     if (!isJson) this.#say(tableFooter(this.#results, seed, (performance.now() - beganAt) / 1_000));
     return this.#isOk;

@@ -64,7 +64,11 @@ const chosen = mutations.filter(({ guard }) => wanted === undefined || wanted.in
 let isOk = chosen.length > 0;
 say(`${'guard taken out'.padEnd(48)}went red`);
 for (const mutation of chosen) {
-  const { isProven, seen } = await prove(mutation);
+  // One that does not fit, or whose run comes to nothing, is not proven; the others may be.
+  const { isProven, seen } = await prove(mutation).catch((thrown: unknown) => ({
+    isProven: false,
+    seen: `no verdict: ${String(thrown)}`,
+  }));
   isOk &&= isProven;
   say(
     `${mutation.guard.padEnd(48)}${seen}${isProven ? '' : `  NOT PROVEN, expected ${mutation.expected.join(' or ')}`}`,
