@@ -10,6 +10,7 @@ import { endChild, startChild } from './stack/child.ts';
 export class MutantRuns {
   readonly #seed: string;
   #running: ChildProcess | undefined;
+  #isOver = false;
 
   constructor(seed: string) {
     this.#seed = seed;
@@ -17,18 +18,20 @@ export class MutantRuns {
 
   /**
    * @returns what each fault came to, by its name; without those that came to nothing
-   * @throws Error where a patch does not fit.
+   * @throws Error where a patch does not fit, or all is over.
    */
   run(patches: readonly Patch[], scenarios: readonly string[]): Promise<ReadonlyMap<string, Result>> {
     return withMutant(patches, (dist) => this.#run(dist, scenarios));
   }
 
-  /** What a run has started ends with it. */
+  /** What a run has started ends with it, and no other one begins. */
   async end(): Promise<void> {
+    this.#isOver = true;
     if (this.#running !== undefined) await endChild(this.#running, 'SIGTERM', 30_000);
   }
 
   async #run(dist: string, scenarios: readonly string[]): Promise<ReadonlyMap<string, Result>> {
+    if (this.#isOver) throw new Error('interrupted');
     const only = scenarios.flatMap((name) => ['--only', name]);
     const child = await startChild(
       process.execPath,

@@ -215,7 +215,7 @@ export const mutations: readonly Mutation[] = [
       { file: 'realtime/redis/publish-script', find: 'if seq == top + 1 then', replace: 'if true then' },
       { file: 'realtime/redis/publish-script', find: 'top = seq\n', replace: 'top = math.max(top, seq)\n' },
     ],
-    scenario: 'no fault',
+    scenario: 'worker frozen before it publishes',
     expected: ['notification-gap', 'notification-repeat'],
   },
   {

@@ -46,7 +46,7 @@ export interface Scenario {
   readonly load: Load;
   act?(stage: Stage): Promise<void>;
   readonly bounds?: Bounds;
-  /** No fault at all: then no job may be claimed twice, and no frame may come twice. */
+  /** No fault at all, or none that shows: then no job may be claimed twice, and every frame must come once and in order. */
   readonly isFaultless?: boolean;
   /** A stack of its own: one that lies on a small disk. */
   readonly disk?: 'small';

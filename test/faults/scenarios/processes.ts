@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../../support/signals.ts';
 import { pick, shuffle } from '../random.ts';
 import { afterWorkerDeathMs, type Scenario, type Stage } from '../scenario.ts';
@@ -12,6 +13,16 @@ async function freezeAt(stage: Stage, fault: string): Promise<void> {
   await worker.arm(fault);
   await eventually(async () => ((await worker.isStopped()) ? true : undefined), `${worker.name} to stop`);
   await stage.at(19_000);
+  worker.thaw();
+}
+
+/** A worker that stops with something committed and not published, while others go on in the same rooms; too short for anybody to give it up. */
+async function freezeBeforePublishing(stage: Stage): Promise<void> {
+  const worker = stage.stack.one('worker');
+  await stage.at(1_000);
+  await worker.arm('finish.committed:stop@5');
+  await eventually(async () => ((await worker.isStopped()) ? true : undefined), `${worker.name} to stop`);
+  await delay(1_500);
   worker.thaw();
 }
 
@@ -84,6 +95,13 @@ export const processes: readonly Scenario[] = [
     bounds: { startMs: afterWorkerDeathMs, drainMs: 60_000 },
     load: { perSecond: 20, seconds: 20 },
     act: freezeInCommit,
+  },
+  {
+    name: 'worker frozen before it publishes',
+    load: { perSecond: 30, seconds: 5, users: 2 },
+    // To clients it is none: each frame comes once, in order, and no job is claimed twice.
+    isFaultless: true,
+    act: freezeBeforePublishing,
   },
   {
     name: 'dispatcher frozen for a moment',
