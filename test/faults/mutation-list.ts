@@ -1,11 +1,6 @@
 import type { Patch } from './mutant.ts';
+import { fence, lettingGo, recordOnce, slowScan, type Overlap } from './overlaps.ts';
 import type { Invariant } from './scenario.ts';
-
-/** Guards that hold alone what another one is to be seen to hold. */
-export interface Overlap {
-  readonly name: string;
-  readonly patches: readonly Patch[];
-}
 
 /** A guard, how to take it out, the fault that needs it, and what must be seen then. */
 export interface Mutation {
@@ -21,48 +16,6 @@ export interface Mutation {
   /** One of these must be seen: what nothing but the lack of this guard explains. */
   readonly expected: readonly Invariant[];
 }
-
-const slowScan: Overlap = {
-  name: 'slow scan',
-  patches: [{ file: 'dispatch/reconciler', find: 'if (lost.length > 0) {', replace: 'if (lost.length < 0) {' }],
-};
-
-/** A worker lets go of what it runs once it knows that its heartbeat is too old or its lock is lost; Postgres ends the session of who froze in a transaction. */
-const lettingGo: Overlap = {
-  name: 'letting go',
-  patches: [
-    { file: 'execution/worker-registry', find: 'this.attempts.abortAll(', replace: 'void (' },
-    { file: 'execution/worker-registry', find: 'of lost)', replace: 'of [])' },
-    { file: 'queues/bullmq-consumer', find: 'worker.cancelJob(', replace: 'void (' },
-    {
-      file: 'platform/database',
-      find: 'idle_in_transaction_session_timeout: 10_000',
-      replace: 'idle_in_transaction_session_timeout: 0',
-    },
-  ],
-};
-
-const fence: Overlap = {
-  name: 'fence of steps',
-  patches: [
-    {
-      file: 'execution/steps',
-      find: `WHERE id = $1 AND fence = $2 AND state = 'running' FOR NO KEY UPDATE`,
-      replace: 'WHERE id = $1',
-    },
-  ],
-};
-
-const recordOnce: Overlap = {
-  name: 'record of a step',
-  patches: [
-    {
-      file: 'execution/steps',
-      find: `$2 FROM held\n    ON CONFLICT DO NOTHING`,
-      replace: `$2 FROM held\n    ON CONFLICT ("jobId", name) DO UPDATE SET fence = excluded.fence`,
-    },
-  ],
-};
 
 export const mutations: readonly Mutation[] = [
   {
@@ -280,5 +233,39 @@ export const mutations: readonly Mutation[] = [
     patches: [{ file: 'processes/dispatcher', find: `run('sweeper', new Sweeper(node));`, replace: '' }],
     scenario: 'killed at publish.starting',
     expected: ['told-late', 'notification-gap'],
+  },
+  {
+    guard: 'id of a tick',
+    where: 'events/schedule',
+    without: 'a tick that is sent again is another event',
+    patches: [
+      {
+        file: 'events/schedule',
+        find: 'const random = createHash(',
+        replace: 'const random = crypto.getRandomValues(new Uint8Array(16)); createHash(',
+      },
+    ],
+    scenario: 'killed at schedule.appended',
+    expected: ['tick-twice'],
+  },
+  {
+    guard: 'shedding',
+    where: 'http/middleware/admission',
+    without: 'more is taken than can be borne, and all are late',
+    patches: [
+      { file: 'http/middleware/admission', find: 'if (this.#share > 0 &&', replace: 'if (false &&' },
+      {
+        file: 'http/middleware/admission',
+        find: 'return this.#deps.isCommitterBehind() ?',
+        replace: 'return false ?',
+      },
+      {
+        file: 'platform/batcher',
+        find: 'if ((statements / lanes) * this.#statementMs > maxWaitMs)',
+        replace: 'if (statements >= 0) return false;\nif (lanes < 0)',
+      },
+    ],
+    scenario: 'overload',
+    expected: ['shed-late', 'hang'],
   },
 ];

@@ -18,8 +18,8 @@ const mutation: Mutation = {
 
 function resultOf(name: string, invariants: readonly Invariant[]): Result {
   const violations = invariants.map((invariant) => ({ invariant, count: 1, example: '' }));
-  const counts = { seed: 1, seconds: 1, sent: 1, accepted: 1, maybe: 0, ended: 1, recoveredMs: undefined };
-  return { name, ...counts, violations, notes: [], kept: undefined };
+  const counts = { seed: 1, seconds: 1, sent: 1, accepted: 1, shed: 0, maybe: 0, ended: 1, recoveredMs: undefined };
+  return { name, ...counts, violations, notes: [], figures: [], kept: undefined };
 }
 
 /** Builds by the files that are patched in them; what is not there ends with an error. */
