@@ -71,7 +71,7 @@ async function measure(bench: Bench, isOnPostgresAlone: boolean): Promise<Sample
 }
 
 async function load(bench: Bench, synap: Synap, echo: Echo): Promise<Sample> {
-  await echo.closed({ total: bench.pick(1_500, 500), atOnce });
+  await echo.closed({ total: bench.pick(3_000, 500), atOnce });
   const steady = await echo.open({ rate: steadyRate, seconds: bench.pick(7, 3), seed: bench.random.below(2 ** 31) });
   const usage = await UsageWatch.start(synap.watched(bench.place));
   const closed = await echo.closed({ total: bench.pick(6_000, 1_500), atOnce });
