@@ -46,22 +46,24 @@ export async function runBench(measures: readonly Measure[], options: RunOptions
     const run = { at: new Date().toISOString(), commit: await describeCommit() };
     const machine = await describeMachine(place.directory);
     const versions = await describeVersions(place);
-    const done = await runMeasures(chosen, place, options, progress, run);
     const kept = options.only === undefined || options.out === undefined ? [] : (before?.measures ?? []);
-    const report: Report = {
+    const order = measures.map(({ name }) => name);
+    const reportOf = (done: readonly MeasureResult[]): Report => ({
       kind: kindOf(options),
       ...run,
       seed: options.seed,
       durationMs: performance.now() - beganAt,
       machine,
       versions,
-      measures: mergeMeasures(
-        measures.map(({ name }) => name),
-        kept,
-        done,
-      ),
-    };
-    await writeReport(directory, report);
+      measures: mergeMeasures(order, kept, done),
+    });
+    const done: MeasureResult[] = [];
+    // After each: what half an hour has measured is not lost with the rest.
+    for await (const result of runMeasures(chosen, place, options, progress, run)) {
+      done.push(result);
+      await writeReport(directory, reportOf(done));
+    }
+    const report = reportOf(done);
     if (options.isQuick) await guard(report, options, progress);
     if (directory.startsWith(results)) await writeDocuments(results);
     progress.stop();
@@ -91,15 +93,14 @@ function defaultDirectory(options: RunOptions): string {
   return isWhole ? path.join(results, kindOf(options)) : path.join(root, '.synap/bench/report', kindOf(options));
 }
 
-async function runMeasures(
+async function* runMeasures(
   measures: readonly Measure[],
   place: Place,
   options: RunOptions,
   progress: Progress,
   run: { readonly at: string; readonly commit: string },
-): Promise<MeasureResult[]> {
+): AsyncGenerator<MeasureResult> {
   const attempts = new Attempts(progress);
-  const done: MeasureResult[] = [];
   for (const measure of measures) {
     progress.begin(measure.name);
     const bench: Bench = {
@@ -109,9 +110,8 @@ async function runMeasures(
       pick: (full, quick) => (options.isQuick ? quick : full),
       log: progress.detail,
     };
-    done.push({ name: measure.name, title: measure.title, ...run, ...(await attempts.run(measure, bench)) });
+    yield { name: measure.name, title: measure.title, ...run, ...(await attempts.run(measure, bench)) };
   }
-  return done;
 }
 
 /** Compares with the committed baseline; it warns and decides nothing, because a busy machine is no fault of a change. */
