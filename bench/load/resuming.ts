@@ -1,6 +1,7 @@
-import { answer, given } from './answers.ts';
+import { answer } from './answers.ts';
 import { userOf } from './notices.ts';
 import { RawClient } from './raw-client.ts';
+import { sourceAddress } from './source-address.ts';
 
 /**
  * A process of clients that come back, as synap/client does: connect, subscribe with what they have, buffer what comes live until the
@@ -48,7 +49,6 @@ export interface Resumed {
   readonly resets: number;
 }
 
-const source = Number(given('SOURCE'));
 let seats: Seat[] = [];
 let goal = 0;
 let left = 0;
@@ -100,7 +100,7 @@ async function come(seat: Seat, index: number, port: number): Promise<void> {
   seat.early = [];
   seat.caughtUpAt = undefined;
   seat.client = await RawClient.open({
-    ...{ port, localAddress: `127.0.${source}.${1 + Math.floor(index / 10_000)}`, auth: seat.auth },
+    ...{ port, localAddress: sourceAddress(index), auth: seat.auth },
     onMessage: (bytes) => onMessage(seat, bytes),
     onLost: () => void (counts.lost += 1),
   });

@@ -1,5 +1,6 @@
-import { answer, given, progress } from './answers.ts';
+import { answer, progress } from './answers.ts';
 import { RawClient } from './raw-client.ts';
+import { sourceAddress } from './source-address.ts';
 
 /** A process of listening clients: it connects them, counts what they are told, and checks that each gets its numbers in order, once. */
 
@@ -23,8 +24,6 @@ export interface Tally {
   readonly lost: number;
 }
 
-const source = Number(given('SOURCE'));
-const clientsPerAddress = 10_000;
 const progressEveryMs = 4;
 const seqMark = Buffer.from('"seq":');
 const single = Buffer.from('2["notification",');
@@ -85,7 +84,7 @@ async function open({ port, auths, atOnce }: ConnectRequest): Promise<{ readonly
 function openOne(seat: Seat, port: number, auth: object): Promise<RawClient> {
   return RawClient.open({
     port,
-    localAddress: `127.0.${source}.${1 + Math.floor(seat.index / clientsPerAddress)}`,
+    localAddress: sourceAddress(seat.index),
     auth,
     onMessage: (bytes) => onMessage(seat, bytes),
     onLost: () => void (lost += 1),

@@ -37,7 +37,6 @@ async function connect(bench: Bench, server: Server): Promise<Sample> {
     Promise.all(Array.from({ length: size }, (_, index) => server.authOf(userOf(from + index))));
   const clients = await Program.start(path.join(root, 'bench/load/sockets.ts'), {
     name: 'clients',
-    env: { SOURCE: '2' },
   });
   try {
     const open = async (some: object[]): Promise<number> =>

@@ -46,7 +46,6 @@ async function deliver(bench: Bench, kind: Kind, stage: Stage): Promise<{ rate: 
   const target = targets[kind];
   const clients = await Program.start(path.join(root, 'bench/load/sockets.ts'), {
     name: 'clients',
-    env: { SOURCE: '1' },
   });
   try {
     const auths = await Promise.all(

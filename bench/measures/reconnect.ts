@@ -83,7 +83,6 @@ async function once(bench: Bench): Promise<Sample> {
   });
   const clients = await Program.start(path.join(root, 'bench/load/resuming.ts'), {
     name: 'clients',
-    env: { SOURCE: '3' },
   });
   try {
     const auths = await Promise.all(
