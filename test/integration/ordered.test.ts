@@ -214,6 +214,30 @@ describe('the release of the next', () => {
     expect(await isReleased(core, next)).toBe(true);
   });
 
+  test('takes over the outbox row that a process left of the job when it died after dispatching it', async () => {
+    const dies = traced(() => Promise.reject(new NonRetryableError('broken', 'broken')));
+    const core = await startOrdered('redis', dies, { ...block, withLaneReleases: false, withFastPath: false });
+    const { pool } = core.testDatabase;
+    const [head, next] = await acceptLane(core, 2);
+    const left = await pool.query(`DELETE FROM outbox WHERE "jobId" = $1 RETURNING *`, [head]);
+    await endSilently(core, head);
+    await core.lanes.release(await lanesOf(core));
+    // The head is next again, as one that was replayed after others had passed it, and its old row is still there.
+    await pool.query('DELETE FROM outbox');
+    await pool.query(`INSERT INTO outbox SELECT * FROM json_populate_recordset(NULL::outbox, $1)`, [
+      JSON.stringify(left.rows),
+    ]);
+    await pool.query(
+      `UPDATE jobs SET state = 'queued', "finishedAt" = NULL, "isReleased" = false, generation = 2, position = 9 WHERE id = $1`,
+      [head],
+    );
+    await endSilently(core, next);
+    await core.lanes.release(await lanesOf(core));
+    expect(await isReleased(core, head)).toBe(true);
+    const { rows } = await pool.query('SELECT "jobId", generation, "claimedUntil" > now() AS leased FROM outbox');
+    expect(rows).toEqual([{ jobId: head, generation: 2, leased: true }]);
+  });
+
   test('sees a job that was accepted while it waited for the lane', async () => {
     const core = await startOrdered('redis', traced(), { ...block, withLaneReleases: false, withFastPath: false });
     const [head] = await acceptLane(core, 1);
