@@ -65,3 +65,35 @@ test('a queue store that is frozen has one batch of each queue in flight, howeve
   await fastPath.drain();
   expect(sent).toEqual([2, 1]);
 });
+
+test('what was dispatched leaves the outbox by many rows together, within a tenth of their lease', async () => {
+  const { clock, advance } = manual();
+  const removed: number[] = [];
+  const backend = { enqueue: () => Promise.resolve() } as unknown as QueueBackend;
+  const window = { admit: (_queue: string, tickets: Runnable[]) => Promise.resolve(tickets) } as unknown as QueueWindow;
+  const outbox = {
+    remove: (tickets: readonly unknown[]) => Promise.resolve(void removed.push(tickets.length)),
+  } as unknown as Outbox;
+  const logger = pino({ level: 'silent' });
+  const fastPath = new FastPath({ backend, outbox, window, clock, logger, metrics: createMetrics('') });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  await fastPath.drain();
+  for (const n of [1, 2, 3]) {
+    fastPath.offer([runnable(n)]);
+    await turn();
+    advance(10);
+  }
+  expect(removed).toEqual([]);
+  advance(20);
+  await turn();
+  expect(removed).toEqual([3]);
+
+  fastPath.offer(Array.from({ length: 250 }, (_, n) => runnable(n)));
+  await turn();
+  expect(removed).toEqual([3, 250]);
+
+  fastPath.offer([runnable(1)]);
+  await fastPath.drain();
+  expect(removed).toEqual([3, 250, 1]);
+});

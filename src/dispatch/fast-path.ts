@@ -22,6 +22,10 @@ const maxBatch = 250;
 const maxWaiting = 10_000;
 const enqueueTimeoutMs = 5_000;
 const restAfterFailureMs = 1_000;
+/** Dispatched rows are taken out of the outbox when there are so many, or so long after the first: a tenth of their lease. */
+const removedTogether = 250;
+const removeWithinMs = 50;
+const removedAtMost = 1_000;
 
 /**
  * Enqueues what this process just committed, without a look at the database: its rows are leased to it by their insert.
@@ -37,6 +41,7 @@ export class FastPath {
   #waitingCount = 0;
   #dispatched: Runnable[] = [];
   #removing: Promise<void> | undefined;
+  #cancelRemoval: (() => void) | undefined;
   #restsUntil = 0;
 
   constructor(options: FastPathOptions) {
@@ -61,7 +66,7 @@ export class FastPath {
   /** Resolves when what was offered is dispatched and taken out of the outbox, or dropped. */
   async drain(): Promise<void> {
     await Promise.all(this.#working.values());
-    await this.#removing;
+    await this.#remove();
   }
 
   /** One batch in flight per queue; what is offered meanwhile makes the next one. */
@@ -86,7 +91,8 @@ export class FastPath {
       reachFaultPoint('fast-path.enqueued');
       metrics.outboxDispatched.inc({ path: 'fast' }, added.length);
       this.#dispatched.push(...added);
-      this.#removing ??= this.#removeDispatched();
+      if (this.#dispatched.length >= removedTogether) void this.#remove();
+      else this.#cancelRemoval ??= clock.after(removeWithinMs, () => void this.#remove());
     } catch (thrown) {
       logger.debug({ err: toError(thrown), queue }, 'left to the dispatcher');
       this.#restsUntil = clock.now() + restAfterFailureMs;
@@ -118,11 +124,19 @@ export class FastPath {
     }
   }
 
+  #remove(): Promise<void> {
+    this.#cancelRemoval?.();
+    this.#cancelRemoval = undefined;
+    this.#removing ??= this.#removeDispatched();
+    return this.#removing;
+  }
+
   /** A row that could not be removed is dispatched once more, which is harmless. */
   async #removeDispatched(): Promise<void> {
+    // Even with nothing to remove it ends after `#removing` was set.
     await Promise.resolve();
     while (this.#dispatched.length > 0) {
-      const batch = this.#dispatched.splice(0, 1_000);
+      const batch = this.#dispatched.splice(0, removedAtMost);
       await this.#options.outbox.remove(batch).catch((thrown: unknown) => {
         this.#options.logger.debug({ err: toError(thrown) }, 'outbox rows stay for the dispatcher');
       });
