@@ -24,6 +24,11 @@ export class ReadTurns {
     this.#options = options;
   }
 
+  /** Nobody reads or waits to: another in its place would not be told from it. */
+  get isIdle(): boolean {
+    return this.#running === 0 && this.#waiting.length === 0;
+  }
+
   /** @returns undefined where the socket has ended before its turn. */
   async take<T>(read: () => Promise<T>): Promise<T | undefined> {
     if (this.#isClosed) return undefined;

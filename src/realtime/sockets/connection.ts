@@ -1,9 +1,8 @@
-import type { Clock } from '../../platform/clock.js';
 import type { Metrics } from '../../platform/metrics.js';
 import type { Tokens } from '../../platform/tokens.js';
 import type { Acknowledgements } from '../log/acknowledgements.js';
 import { acknowledgeRequest, authenticateRequest } from '../contract.js';
-import { Expiry } from './expiry.js';
+import type { Expiries } from './expiries.js';
 import { parse, SocketError } from './socket-error.js';
 import type { RealtimeSocket } from '../io.js';
 import { Requests, type RequestHandlers, type RequestsDeps } from './requests.js';
@@ -13,7 +12,7 @@ import { Subscriptions, type SubscriptionDeps } from './subscriptions.js';
 export interface ConnectionDeps extends SubscriptionDeps, RequestsDeps {
   readonly tokens: Tokens;
   readonly metrics: Metrics;
-  readonly clock: Clock;
+  readonly expiries: Expiries;
   /** Absent: who acknowledges is told that it cannot be kept. */
   readonly acknowledgements?: Pick<Acknowledgements, 'note'> | undefined;
 }
@@ -22,19 +21,17 @@ export interface ConnectionDeps extends SubscriptionDeps, RequestsDeps {
 export class Connection implements RequestHandlers {
   readonly #socket: RealtimeSocket;
   readonly #deps: ConnectionDeps;
-  readonly #expiry: Expiry;
   readonly #subscriptions: Subscriptions;
 
   constructor(socket: RealtimeSocket, deps: ConnectionDeps) {
     this.#socket = socket;
     this.#deps = deps;
-    this.#expiry = new Expiry(socket, deps.clock);
     this.#subscriptions = new Subscriptions(socket, deps);
   }
 
   /** In the turn of the connection; `ready` goes out before the socket is in any room that others speak in. */
   open(): void {
-    const { metrics } = this.#deps;
+    const { metrics, expiries } = this.#deps;
     const { identity, device } = this.#socket.data;
     this.#socket.emit('ready', {
       connectionId: this.#socket.id,
@@ -44,11 +41,11 @@ export class Connection implements RequestHandlers {
     });
     void this.#socket.join(roomKey(userRoom(identity.userId)));
     new Requests(this.#socket, this, this.#deps).listen();
-    this.#expiry.arm();
+    expiries.arm(this.#socket);
     metrics.websocketConnections.inc();
     metrics.websocketConnects.inc();
     this.#socket.on('disconnect', (reason) => {
-      this.#expiry.cancel();
+      expiries.disarm(this.#socket);
       this.#subscriptions.close();
       metrics.websocketConnections.dec();
       metrics.websocketDisconnects.inc({ reason: this.#socket.data.closing ?? reason.replaceAll(' ', '_') });
@@ -73,8 +70,9 @@ export class Connection implements RequestHandlers {
     const identity = await this.#deps.tokens.verify(token);
     if (identity.userId !== this.#socket.data.identity.userId)
       throw new SocketError('forbidden', 'This token is of another user: connect anew with it');
+    this.#deps.expiries.disarm(this.#socket);
     this.#socket.data.identity = identity;
-    if (this.#socket.connected) this.#expiry.arm();
+    if (this.#socket.connected) this.#deps.expiries.arm(this.#socket);
     return { ok: true, expiresAt: this.#expiresAt() };
   }
 

@@ -12,6 +12,7 @@ import { batchNotifications } from './batching.js';
 import { ConnectionCounts } from './connection-counts.js';
 import { Connection } from './connection.js';
 import { drainConnections } from './drain.js';
+import { Expiries } from './expiries.js';
 import { guardAgainstFlood } from './flood-guard.js';
 import { Gate } from './gate.js';
 import { authenticate } from './handshake.js';
@@ -72,7 +73,7 @@ export function createRealtimeServer(deps: RealtimeServerDeps): RealtimeServer {
   const admit = authenticate({ ...deps, users });
   io.use((socket, next) => void admit(socket, next));
   const reader = new RoomReader({ ...deps, recent: deps.backplane.recent });
-  const parts = { ...deps, ...limits, reader };
+  const parts = { ...deps, ...limits, reader, expiries: new Expiries(clock) };
   io.on('connection', (socket) => {
     letGoOfHandshake(socket);
     if (socket.data.batch) batchNotifications(socket);

@@ -24,20 +24,19 @@ export interface SubscriptionDeps {
 export class Subscriptions {
   readonly #deps: SubscriptionDeps;
   readonly #socket: RealtimeSocket;
-  readonly #turns: ReadTurns;
+  /** While it reads: between its reads a connection keeps nothing for them. */
+  #turns: ReadTurns | undefined;
   /** Whether this connection has said what it had before: then it replaces one that was lost. */
   #isResumed = false;
 
   constructor(socket: RealtimeSocket, deps: SubscriptionDeps) {
     this.#deps = deps;
     this.#socket = socket;
-    const { clock, bufferBytes } = deps;
-    this.#turns = new ReadTurns({ clock, isFull: () => bufferedBytes(socket.conn) > bufferBytes });
   }
 
   /** With the socket: what waits is let go. */
   close(): void {
-    this.#turns.close();
+    this.#turns?.close();
   }
 
   /** Join first, read second (`RoomReader`); only the reading waits its turn, so that joins and leaves keep their order. */
@@ -48,7 +47,7 @@ export class Subscriptions {
     this.#checkLimit(key);
     if (since !== undefined) this.#noteResume();
     await this.#socket.join(key);
-    const answer = await this.#turns.take(() => this.#deps.reader.read({ room: key, since, paged }));
+    const answer = await this.#inTurn(() => this.#deps.reader.read({ room: key, since, paged }));
     if (answer === undefined) throw new SocketError('unavailable', 'The connection has ended');
     return { ok: true, room: name, ...answer };
   }
@@ -66,6 +65,19 @@ export class Subscriptions {
       // Without heads the pong still says that the connection lives.
       heads: await this.#heads().catch(() => ({})),
     };
+  }
+
+  /** @returns undefined where the socket has ended before its turn */
+  async #inTurn<T>(read: () => Promise<T>): Promise<T | undefined> {
+    const { conn, connected } = this.#socket;
+    if (!connected) return undefined;
+    const { clock, bufferBytes } = this.#deps;
+    const turns = (this.#turns ??= new ReadTurns({ clock, isFull: () => bufferedBytes(conn) > bufferBytes }));
+    try {
+      return await turns.take(read);
+    } finally {
+      if (turns.isIdle && this.#turns === turns) this.#turns = undefined;
+    }
   }
 
   async #heads(): Promise<Record<string, RoomHead>> {
