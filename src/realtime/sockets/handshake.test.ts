@@ -55,6 +55,29 @@ describe('ready', () => {
     });
   });
 
+  test('leaves in one write with the word that the connection is made, over a WebSocket', async () => {
+    const flushed = new Collected<string[]>();
+    let writes = 0;
+    // Of packets that are flushed together each would still be a write of its own.
+    stage.node.httpServer.on('connection', (tcp: Duplex) => {
+      const writev = tcp._writev?.bind(tcp);
+      tcp._writev = (chunks, done) => {
+        writes++;
+        writev?.(chunks, done);
+      };
+    });
+    stage.node.server.io.engine.on('flush', (_connection: unknown, packets: { data?: string }[]) => {
+      flushed.add(packets.map(({ data }) => data?.slice(0, 9) ?? ''));
+    });
+    const client = stage.open({ token: await tokenOf(newUser()) });
+    client.socket.io.opts.transports = ['websocket'];
+    await nextEvent(client.socket as never, 'ready');
+    const welcome = await flushed.first((packets) => packets.length > 1, 'the welcome');
+    expect(welcome.map((packet) => packet.slice(0, 2))).toEqual(['0{', '2[']);
+    // Engine.IO's own handshake before it, and the welcome.
+    expect(writes).toBe(2);
+  });
+
   test('names no device and no end where there are none', async () => {
     const endless = {
       ...tokens,

@@ -5,6 +5,7 @@ import type { Tokens } from '../../platform/tokens.js';
 import type { ConnectionCounts } from './connection-counts.js';
 import { handshakeAuth } from '../contract.js';
 import type { RealtimeSocket } from '../io.js';
+import { letInWithOneWrite } from './one-write.js';
 import { parse, SocketError, toSocketError } from './socket-error.js';
 
 export interface AdmissionDeps {
@@ -20,14 +21,15 @@ export function authenticate(deps: AdmissionDeps) {
   return async (socket: RealtimeSocket, next: (error?: Error) => void): Promise<void> => {
     try {
       await admit(socket, deps);
-      next();
     } catch (thrown) {
       const error = toSocketError(thrown);
       if (error.data.code === 'unavailable')
         deps.logger.warn({ err: toError(thrown) }, 'a connection could not be let in');
       deps.metrics.websocketConnectionsRefused.inc({ reason: error.data.code });
       next(error);
+      return;
     }
+    letInWithOneWrite(socket.conn, next);
   };
 }
 
