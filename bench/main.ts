@@ -10,7 +10,7 @@ import { profile } from './measures/profile.ts';
 import { reconnect } from './measures/reconnect.ts';
 import { singleNode } from './measures/single-node.ts';
 import { start } from './measures/start.ts';
-import { runBench } from './run.ts';
+import { rewriteReport, runBench } from './run.ts';
 import { filledMeasure } from './soak/filled.ts';
 import { memory } from './soak/memory.ts';
 
@@ -39,14 +39,17 @@ const { values } = parseArgs({
     update: { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
     out: { type: 'string' },
+    rewrite: { type: 'boolean', default: false },
   },
 });
 
-process.exitCode = await runBench(values.soak ? soakMeasures : measures, {
-  only: values.only?.split(','),
-  seed: Number(values.seed),
-  isQuick: values.quick,
-  isUpdate: values.update,
-  isSoak: values.soak,
-  out: values.out,
-});
+const kind = { isQuick: values.quick, isSoak: values.soak };
+process.exitCode = values.rewrite
+  ? await rewriteReport(kind)
+  : await runBench(values.soak ? soakMeasures : measures, {
+      ...kind,
+      only: values.only?.split(','),
+      seed: Number(values.seed),
+      isUpdate: values.update,
+      out: values.out,
+    });

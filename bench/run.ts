@@ -75,6 +75,17 @@ export async function runBench(measures: readonly Measure[], options: RunOptions
   }
 }
 
+/** Writes the committed report and the documents again, as after a change of the limits. Nothing is measured. Resolves to the exit code. */
+export async function rewriteReport(options: Pick<RunOptions, 'isQuick' | 'isSoak'>): Promise<number> {
+  const directory = path.join(results, kindOf(options));
+  const report = await readReport(directory);
+  if (report === undefined) throw new Error(`there is no report in ${directory}`);
+  await writeReport(directory, report);
+  await writeDocuments(results);
+  process.stdout.write(`${writeAims(report, limits)}\n`);
+  return exitCode(report);
+}
+
 function choose(measures: readonly Measure[], { only, isQuick }: RunOptions): readonly Measure[] {
   if (only === undefined) return measures.filter(({ isSkippedInQuick = false }) => !isQuick || !isSkippedInQuick);
   const unknown = only.filter((name) => measures.every((measure) => measure.name !== name));
@@ -85,7 +96,8 @@ function choose(measures: readonly Measure[], { only, isQuick }: RunOptions): re
   return measures.filter(({ name }) => only.includes(name));
 }
 
-const kindOf = ({ isQuick, isSoak }: RunOptions): Kind => (isSoak ? 'soak' : isQuick ? 'quick' : 'full');
+const kindOf = ({ isQuick, isSoak }: Pick<RunOptions, 'isQuick' | 'isSoak'>): Kind =>
+  isSoak ? 'soak' : isQuick ? 'quick' : 'full';
 
 /** Only a whole run is the report; a part of it or a quick one lies beside the other things that come and go. */
 function defaultDirectory(options: RunOptions): string {

@@ -15,8 +15,13 @@ export async function memoryFlags(): Promise<string[]> {
   return ['--expose-gc', '--import', await compiled(path.join(root, 'bench/load/collect.ts'))];
 }
 
-/** After a collection. The collector gives pages back to the system only later: the lowest of a few looks counts. */
-export async function memoryOf(pid: number, file: string): Promise<Memory> {
+/**
+ * After a collection. The collector gives pages back to the system only later: the lowest of a few looks counts.
+ *
+ * @param place of the words about memory, MEMORY_FILE of the program.
+ */
+export async function memoryOf(pid: number, place: string): Promise<Memory> {
+  const file = `${place}.${pid}`;
   const looks: Memory[] = [];
   for (let look = 0; look < 3; look += 1) {
     await new Promise((resolve) => setTimeout(resolve, 500));

@@ -4,6 +4,7 @@ import { endChild, startChild } from '../../test/faults/stack/child.ts';
 import { eventually, within } from '../../test/support/signals.ts';
 import { root } from '../built.ts';
 import { compiled } from '../compiled.ts';
+import { memoryFlags, memoryOf } from '../load/memory.ts';
 import type { Bench, Figure, Measure, MeasureReport, Plot } from '../measure.ts';
 import { blockMeans, slopeOf } from '../regression.ts';
 import { residentMb } from '../resident.ts';
@@ -13,6 +14,8 @@ import { UsageWatch } from '../usage.ts';
 import { SteadyLoad } from './steady-load.ts';
 
 const perSecond = 200;
+/** Afterwards, to see what more events leave behind. */
+const fasterPerSecond = 400;
 const sampleEveryMs = 1_000;
 const processes = ['api', 'dispatcher', 'worker', 'realtime'] as const;
 /** The product itself with all its features, not the benchmark's two handlers. */
@@ -112,6 +115,23 @@ function plotOf(samples: Samples): Plot {
   };
 }
 
+/** What lives in the heaps, after a collection; bytes. */
+type Live = Readonly<Record<(typeof processes)[number], number>>;
+
+/** Whether anything gathers: what a process keeps for each event that it has done with would be here, whatever the collector holds back. */
+function liveFiguresOf(before: Live, after: Live, events: number): Figure[] {
+  return processes.flatMap((name): Figure[] => [
+    {
+      ...{ id: `memory/${name}-live`, what: `${name}: of it alive in its heap, after a collection`, unit: 'MB' },
+      ...{ synap: after[name] / 2 ** 20, better: 'less' },
+    },
+    {
+      ...{ id: `memory/${name}-kept`, what: `${name}: what ${events} more events left alive`, unit: 'bytes an event' },
+      ...{ synap: (after[name] - before[name]) / events, better: 'less' },
+    },
+  ]);
+}
+
 async function measure(bench: Bench): Promise<MeasureReport> {
   const { place, random } = bench;
   const durationMs = bench.pick(600_000, 30_000);
@@ -119,7 +139,16 @@ async function measure(bench: Bench): Promise<MeasureReport> {
   const databaseUrl = await place.database({ isMigrated: true });
   await place.settle();
   const peer = await startPeer(place.redisUrl);
-  const synap = await Synap.start(place, { databaseUrl, program, processes: processes.map((role) => [role]) });
+  const memoryFile = path.join(place.directory, 'memory');
+  const synap = await Synap.start(place, {
+    ...{ databaseUrl, program, processes: processes.map((role) => [role]) },
+    ...{ nodeFlags: await memoryFlags(), env: { MEMORY_FILE: memoryFile } },
+  });
+  const live = async (): Promise<Live> => {
+    const read = async (role: (typeof processes)[number]) =>
+      [role, (await memoryOf(synap.one(role).pid, memoryFile)).heapUsed] as const;
+    return Object.fromEntries(await Promise.all(processes.map(read))) as Live;
+  };
   const load = await SteadyLoad.open(synap, random);
   try {
     const usage = await UsageWatch.start(synap.watched(place));
@@ -136,8 +165,13 @@ async function measure(bench: Bench): Promise<MeasureReport> {
     const samples = await watching.stop();
     const used = await usage.stop();
     await everyTaskHeard(load);
+    const [before, acceptedBefore] = [await live(), load.accepted];
+    bench.log(`${fasterPerSecond} events/s, for what is left alive`);
+    await load.run(fasterPerSecond, bench.pick(120_000, 5_000));
+    await everyTaskHeard(load);
+    const more = load.accepted - acceptedBefore;
     return {
-      figures: figuresOf(samples, warmUpS, bench.pick(30, 4)),
+      figures: [...figuresOf(samples, warmUpS, bench.pick(30, 4)), ...liveFiguresOf(before, await live(), more)],
       plots: [plotOf(samples)],
       usage: [{ contender: 'synap', processes: used }],
       notes: notesOf(load, warmUpS),
@@ -167,6 +201,7 @@ const notesOf = ({ accepted, heard, ends }: SteadyLoad, warmUpS: number): string
   `The product with all its features, each role a process with production’s flags; ${accepted} tasks were asked for at random moments by 50 users, each done in a transaction, and ${heard} notifications heard at 50 sockets (${ends.length} connections lost and resumed); one arrival of 20 reads its user’s list.`,
   'The peer: a BullMQ worker on one queue, nothing to do, the same Node flags, the same Redis.',
   `Memory is VmRSS of /proc, once a second; figures are medians after ${warmUpS} s. Growth is the slope by least squares over means of blocks, ± 95 % confidence.`,
+  `What lives is heapUsed after two full collections, at the end and before another two minutes at ${fasterPerSecond} events/s.`,
 ];
 
 export const memory: Measure = { name: 'memory', title: 'Memory at steady load', run: measure };
