@@ -13,8 +13,8 @@ const measure = (name: string, at: string): MeasureResult => ({
     figures: [{ id: `${name}/x`, what: 'x', unit: '/s', synap: 1_234, better: 'more' }],
     plots: [],
     tables: [{ title: 'Costs', head: ['what', 'how much'], rows: [['a', 1]] }],
-    usage: [],
-    notes: [],
+    usage: [{ contender: 'synap', processes: [{ name: 'worker', cpuPercent: 61.4, peakMemoryMb: 165 }] }],
+    notes: ['Costs: ten bytes.', 'The peer: another.'],
     samples: undefined,
   },
 });
@@ -55,6 +55,14 @@ test('some figures can be asked for by their ids', () => {
 test('a table of a measure can be asked for', () => {
   const text = '<!-- bench: tables full/profile -->\n<!-- /bench -->';
   expect(fillMarked(text, { full: report, soak: undefined })).toContain('| a    | 1        |');
+});
+
+test('of a measure its usage can be asked for, and notes by how they begin', () => {
+  const ask = (wish: string) =>
+    fillMarked(`<!-- bench: ${wish} -->\n<!-- /bench -->`, { full: report, soak: undefined });
+  expect(ask('usage full/profile')).toContain('| synap     | worker  | 61 %');
+  expect(ask('notes full/profile Costs')).toContain('\n\nCosts: ten bytes.\n\n');
+  expect(ask('notes full/profile Costs')).not.toContain('The peer');
 });
 
 test('what a document asks for and no report has is an error, not a gap', () => {

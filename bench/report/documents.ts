@@ -3,13 +3,13 @@ import path from 'node:path';
 import { root } from '../built.ts';
 import { limits } from '../limits.ts';
 import { formatTable } from './format.ts';
-import { writeAims, writeFigures } from './markdown.ts';
+import { writeAims, writeFigures, writeUsage } from './markdown.ts';
 import type { Report } from './report.ts';
 import { readReport } from './write.ts';
 
 /** `<!-- bench: aims -->` … `<!-- /bench -->`: what stands between comes from the committed reports. */
 const marked = /<!-- bench: ([\w ./,-]+) -->[\s\S]*?<!-- \/bench -->/g;
-const documents = ['README.md', 'docs/performance.md'];
+const documents = ['README.md', 'docs/performance.md', 'docs/scaling.md'];
 
 /** No figure enters a document except from a report. */
 export async function writeDocuments(results: string): Promise<void> {
@@ -38,12 +38,13 @@ export function fillMarked(content: string, reports: Reports): string {
   });
 }
 
-/** `aims full`, `aims soak`, `figures full jobs/dbos,jobs/pg-boss`, `tables full/profile`, `made full`. */
+/** `aims full`, `aims soak`, `figures full jobs/dbos,jobs/pg-boss`, `tables full/profile`, `usage full/jobs`, `notes soak/filled Costs`, `made full`. */
 function fill(wish: string, reports: Reports): string | undefined {
   const [what = '', where = '', ids = ''] = wish.split(' ');
   const [kind, measure] = where.split('/');
   const report = kind === 'soak' ? reports.soak : reports.full;
   if (report === undefined) return undefined;
+  const measured = report.measures.find(({ name }) => name === measure)?.report;
   switch (what) {
     case 'aims':
       return writeAims(report, limits);
@@ -53,10 +54,15 @@ function fill(wish: string, reports: Reports): string | undefined {
       const { machine, versions, commit, at } = report;
       return `${at.slice(0, 10)} at ${commit}: ${machine.processor}, ${machine.cores} cores, ${machine.memoryGb} GB; Node ${versions['node'] ?? ''}, PostgreSQL ${versions['postgres'] ?? ''} with fsync (8 KB in ${machine.fsyncUs} µs), Redis ${versions['redis'] ?? ''}.`;
     }
-    case 'tables': {
-      const tables = report.measures.find(({ name }) => name === measure)?.report?.tables;
-      return tables?.map(({ title, head, rows }) => `**${title}**\n\n${formatTable(head, rows)}`).join('\n\n');
-    }
+    case 'tables':
+      return measured?.tables
+        ?.map(({ title, head, rows }) => `**${title}**\n\n${formatTable(head, rows)}`)
+        .join('\n\n');
+    case 'usage':
+      return measured && writeUsage(measured.usage).join('\n\n');
+    // Those that begin with the word.
+    case 'notes':
+      return measured?.notes.filter((note) => note.startsWith(ids)).join('\n\n');
     default:
       throw new Error(`a document asks for ${wish}, which no report has`);
   }

@@ -96,7 +96,8 @@ function whenElse(report: Report, result: MeasureResult): string {
     : `, measured ${result.at} at ${result.commit}`;
 }
 
-function writeUsage(usage: NonNullable<MeasureResult['report']>['usage']): string[] {
+/** @returns a table, or nothing where nobody was watched */
+export function writeUsage(usage: NonNullable<MeasureResult['report']>['usage']): string[] {
   const rows = usage.flatMap(({ contender, processes }) =>
     processes.map(({ name, cpuPercent, peakMemoryMb }) => [
       contender,
