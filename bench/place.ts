@@ -22,6 +22,9 @@ export const postgresSettings = {
   shared_buffers: '256MB',
 };
 
+/** What it writes to disk, as there too. */
+export const redisSettings = { appendonly: 'yes', appendfsync: 'everysec' };
+
 /**
  * The Postgres and the Redis of a run. Every contender gets a database of its own in it, and Redis emptied. Databases stay until the run
  * ends: a disk that is told of every block that is free (`discard`) makes the commits of the next contender wait while one is dropped.
@@ -34,6 +37,7 @@ export class Place {
   readonly #end: () => Promise<void>;
   readonly postgresPid: number;
   #databases = 0;
+  readonly #unvacuumed = new Set<string>();
 
   private constructor(parts: {
     readonly directory: string;
@@ -65,7 +69,7 @@ export class Place {
       `postgresql://${superuser}:${cluster.password}@127.0.0.1:${port}/${database}`;
     const admin = new pg.Client({ connectionString: urlOf('postgres') });
     await admin.connect();
-    const redis = await RedisServer.create(path.join(directory, 'redis'));
+    const redis = await RedisServer.create(path.join(directory, 'redis'), redisSettings);
     await redis.start();
     const end = async (): Promise<void> => {
       await redis.kill();
@@ -84,15 +88,37 @@ export class Place {
     this.#databases += 1;
     const name = `bench_${this.#databases}`;
     await this.#admin.query(`CREATE DATABASE ${name}`);
+    this.#unvacuumed.add(name);
     const databaseUrl = this.#urlOf(name);
     if (isMigrated) await applyMigrations({ databaseUrl, migrationsDir: path.join(root, 'prisma/migrations'), logger });
     return databaseUrl;
   }
 
-  /** Both as after a fresh start: what one contender left to be written must not be paid for by the next. */
-  async settle(): Promise<void> {
+  /**
+   * Both as after a fresh start: what one contender left to be written and to be vacuumed must not be paid for by the next.
+   *
+   * @param sparing the database of the next, where there is one already: its tables stay as they were made.
+   */
+  async settle({ sparing }: { readonly sparing?: string } = {}): Promise<void> {
     await this.redis.client.flushall();
+    for (const database of this.#unvacuumed) {
+      if (this.#urlOf(database) === sparing) continue;
+      await this.#run(this.#urlOf(database), 'VACUUM (ANALYZE)');
+      this.#unvacuumed.delete(database);
+    }
     await this.checkpoint();
+  }
+
+  /** As autovacuum does it sooner or later: a backlog that was just stored is planned for as what it is. */
+  async analyze(databaseUrl: string): Promise<void> {
+    await this.#run(databaseUrl, 'ANALYZE');
+  }
+
+  async #run(databaseUrl: string, statement: string): Promise<void> {
+    const client = new pg.Client({ connectionString: databaseUrl });
+    await client.connect();
+    await client.query(statement);
+    await client.end();
   }
 
   /** What was written so far is not paid for by what is measured next. */

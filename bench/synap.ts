@@ -8,6 +8,7 @@ import { endChild, hasEnded, startChild } from '../test/faults/stack/child.ts';
 import { built } from './built.ts';
 import { compiled } from './compiled.ts';
 import type { Place } from './place.ts';
+import { productionEnvironment, productionFlags } from './production.ts';
 import type { Watched } from './usage.ts';
 
 const { createTokens } = await built('platform/tokens');
@@ -39,18 +40,6 @@ export interface SynapProcess {
 const jwtSecret = 'a secret that only the benchmark knows: 0123456789';
 const apiKey = 'an api key that only the benchmark knows: 0123456789';
 const program = path.join(import.meta.dirname, 'app/main.ts');
-/** docker-compose.prod.yml: NODE_HEAP_MB and NODE_YOUNG_HEAP_MB. */
-const heapMb = 256;
-const youngHeapMb = 16;
-/** Of Node, as docker/Dockerfile and docker-compose.prod.yml have them; peers get the same. */
-export const productionFlags: readonly string[] = [
-  '--enable-source-maps',
-  `--max-old-space-size=${heapMb}`,
-  `--max-semi-space-size=${youngHeapMb}`,
-];
-/** docker/Dockerfile. */
-export const productionEnvironment = { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2' } as const;
-
 /** Synap as it is deployed, each process with production's flags and settings, with the benchmark's handlers. */
 export class Synap {
   readonly processes: readonly SynapProcess[];

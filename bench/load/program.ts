@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { endChild, startChild } from '../../test/faults/stack/child.ts';
 import { compiled } from '../compiled.ts';
+import { productionEnvironment } from '../production.ts';
 
 /** What a program is told over its channel; id 0 is no question. */
 export interface Asked {
@@ -14,7 +15,7 @@ type Said = { readonly id: number; readonly result?: unknown; readonly error?: s
 export interface ProgramOptions {
   /** In errors, and where its use of the machine is told. */
   readonly name: string;
-  /** All of its environment beside PATH and NODE_ENV=production: what the benchmark itself was started with is not measured. */
+  /** All of its environment beside PATH and what production gives to all: what the benchmark itself was started with is not measured. */
   readonly env?: Readonly<Record<string, string>>;
   readonly nodeFlags?: readonly string[];
 }
@@ -44,7 +45,7 @@ export class Program {
   /** @param entry the absolute path of its TypeScript */
   static async start(entry: string, { name, env = {}, nodeFlags = [] }: ProgramOptions): Promise<Program> {
     const child = await startChild(process.execPath, ['--enable-source-maps', ...nodeFlags, await compiled(entry)], {
-      env: { PATH: process.env['PATH'] ?? '', NODE_ENV: 'production', ...env },
+      env: { PATH: process.env['PATH'] ?? '', ...productionEnvironment, ...env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     return new Program(name, child);

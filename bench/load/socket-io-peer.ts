@@ -2,7 +2,7 @@ import path from 'node:path';
 import { freePort } from '../../test/support/ports.ts';
 import { built, root } from '../built.ts';
 import type { Place } from '../place.ts';
-import { productionFlags } from '../synap.ts';
+import { productionFlags } from '../production.ts';
 import { Program } from './program.ts';
 
 const { createTokens } = await built('platform/tokens');

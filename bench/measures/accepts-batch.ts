@@ -5,7 +5,8 @@ import { batchBody, mintTokens, readFastShare } from '../load/work.ts';
 import type { Bench, Measure, MeasureReport, ProcessUsage } from '../measure.ts';
 import type { InsertPlan, InsertResult } from '../peers/raw-inserts.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';
-import { productionFlags, Synap, watchedStores } from '../synap.ts';
+import { productionFlags } from '../production.ts';
+import { Synap, watchedStores } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
 
 const size = 100;
@@ -41,7 +42,7 @@ export const acceptsBatch: Measure = {
 async function measureSynap(bench: Bench): Promise<Sample> {
   const { place, pick } = bench;
   const databaseUrl = await place.database({ isMigrated: true });
-  await place.settle();
+  await place.settle({ sparing: databaseUrl });
   const synap = await Synap.start(place, { databaseUrl, processes: [['api']] });
   try {
     const { url, pid, metricsUrl } = synap.one('api');
@@ -62,7 +63,7 @@ async function measureSynap(bench: Bench): Promise<Sample> {
 
 async function measureInserts({ place, pick }: Bench): Promise<Sample> {
   const databaseUrl = await place.database({ isMigrated: true });
-  await place.settle();
+  await place.settle({ sparing: databaseUrl });
   const watch = await UsageWatch.start(watchedStores(place));
   const runs: Run[] = [];
   for (const connections of pick(concurrencies, [4])) {

@@ -5,7 +5,8 @@ import { Program } from '../load/program.ts';
 import { mintTokens, readFastShare, singleBody, takingJobs } from '../load/work.ts';
 import type { Bench, Measure, MeasureReport, ProcessUsage } from '../measure.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';
-import { productionFlags, Synap, watchedStores } from '../synap.ts';
+import { productionFlags } from '../production.ts';
+import { Synap, watchedStores } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
 
 const few = 64;
@@ -38,7 +39,7 @@ export const acceptsSingle: Measure = {
 async function measureSynap(bench: Bench, round: number): Promise<Sample> {
   const { place } = bench;
   const databaseUrl = await place.database({ isMigrated: true });
-  await place.settle();
+  await place.settle({ sparing: databaseUrl });
   const synap = await Synap.start(place, { databaseUrl, processes: [['api']] });
   try {
     const { url, pid, metricsUrl } = synap.one('api');

@@ -64,7 +64,7 @@ async function connect(bench: Bench, server: Server): Promise<Sample> {
 async function ofSynap(bench: Bench, round: number): Promise<Sample> {
   const { place } = bench;
   const databaseUrl = await place.database({ isMigrated: true });
-  await place.settle();
+  await place.settle({ sparing: databaseUrl });
   const memoryFile = path.join(place.directory, `memory-synap-${round}.json`);
   const synap = await Synap.start(place, {
     ...{ databaseUrl, processes: [['realtime']], nodeFlags: await memoryFlags() },

@@ -5,7 +5,8 @@ import { Program } from '../load/program.ts';
 import type { ConnectRequest, Tally } from '../load/sockets.ts';
 import { startPeer } from '../load/socket-io-peer.ts';
 import { interleave, median, medianRatio } from '../rounds.ts';
-import { productionFlags, Synap, watchedStores } from '../synap.ts';
+import { productionFlags } from '../production.ts';
+import { Synap, watchedStores } from '../synap.ts';
 import { UsageWatch, type Watched } from '../usage.ts';
 import { root } from '../built.ts';
 
@@ -81,7 +82,7 @@ const total = (bench: Bench, kind: Kind): number => {
 async function ofSynap(bench: Bench, kind: Kind, isBatched: boolean): Promise<{ rate: number; usage: ProcessUsage[] }> {
   const { place } = bench;
   const databaseUrl = await place.database({ isMigrated: true });
-  await place.settle();
+  await place.settle({ sparing: databaseUrl });
   const synap = await Synap.start(place, {
     databaseUrl,
     processes: [['realtime']],

@@ -79,7 +79,7 @@ async function underLoad<Before, Result>(
   const { place, pick, random } = bench;
   const databaseUrl = await place.database({ isMigrated: true });
   await createEffects(databaseUrl);
-  await place.settle();
+  await place.settle({ sparing: databaseUrl });
   const synap = await Synap.start(place, { databaseUrl, processes: roles, ...options });
   try {
     const load = await SteadyLoad.connect(synap, random);

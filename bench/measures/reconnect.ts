@@ -75,7 +75,7 @@ async function once(bench: Bench): Promise<Sample> {
   const { place } = bench;
   const users = bench.pick(5_000, 2_000);
   const databaseUrl = await place.database({ isMigrated: true });
-  await place.settle();
+  await place.settle({ sparing: databaseUrl });
   const env = { SOCKETS_PER_IP: '100000' };
   const synap = await Synap.start(place, { databaseUrl, processes: [['realtime'], ['realtime']], env });
   const publisher = await Program.start(path.join(root, 'bench/load/publisher.ts'), {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { root } from '../built.ts';
-import { postgresSettings, type Place } from '../place.ts';
+import { postgresSettings, redisSettings, type Place } from '../place.ts';
 import { median } from '../rounds.ts';
 
 export interface Machine {
@@ -19,6 +19,8 @@ export interface Machine {
   readonly fsyncUs: number;
   /** Those that whoever doubts a figure asks for. */
   readonly postgresSettings: string;
+  /** Absent in reports that were made without them. */
+  readonly redisSettings?: string;
 }
 
 const run = promisify(execFile);
@@ -31,11 +33,15 @@ export async function describeMachine(directory: string): Promise<Machine> {
     kernel: `${type()} ${release()}`,
     disk: await describeDisk(directory),
     fsyncUs: await measureFsync(directory),
-    postgresSettings: Object.entries(postgresSettings)
-      .map(([name, value]) => `${name}=${value}`)
-      .join(', '),
+    postgresSettings: inOneLine(postgresSettings),
+    redisSettings: inOneLine(redisSettings),
   };
 }
+
+const inOneLine = (settings: Readonly<Record<string, string>>): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ');
 
 /** Empty outside a checkout; `+` where the working tree has something else than its commit. */
 export async function describeCommit(): Promise<string> {

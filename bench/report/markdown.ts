@@ -120,8 +120,9 @@ function writeCircumstances(report: Report): string {
     ['kernel', machine.kernel],
     ['disk', `${machine.disk}; 8 KB written and synced in ${machine.fsyncUs} µs (median)`],
     ['Postgres', `${versions['postgres'] ?? ''}: ${machine.postgresSettings}`],
+    ['Redis', `${versions['redis'] ?? ''}: ${machine.redisSettings ?? 'nothing on the disk'}`],
     ...Object.entries(versions)
-      .filter(([name]) => name !== 'postgres')
+      .filter(([name]) => name !== 'postgres' && name !== 'redis')
       .map(([name, version]) => [name, version]),
   ];
   return `## Made with\n\n${formatTable(['what', 'which'], rows)}`;

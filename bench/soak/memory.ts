@@ -9,7 +9,8 @@ import type { Bench, Figure, Measure, MeasureReport, Plot } from '../measure.ts'
 import { blockMeans, slopeOf } from '../regression.ts';
 import { residentMb } from '../resident.ts';
 import { median } from '../rounds.ts';
-import { productionEnvironment, productionFlags, Synap } from '../synap.ts';
+import { productionEnvironment, productionFlags } from '../production.ts';
+import { Synap } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
 import { SteadyLoad } from './steady-load.ts';
 
@@ -17,6 +18,8 @@ const perSecond = 200;
 /** Afterwards, to see what more events leave behind. */
 const fasterPerSecond = 400;
 const sampleEveryMs = 1_000;
+/** MB a minute: a slope that is known no better proves nothing. */
+const surelyWithin = 0.2;
 const processes = ['api', 'dispatcher', 'worker', 'realtime'] as const;
 /** The product itself with all its features, not the benchmark's two handlers. */
 const program = path.join(root, 'dist/processes/main.js');
@@ -30,10 +33,10 @@ interface Peer {
   stop(): Promise<void>;
 }
 
-async function startPeer(redisUrl: string): Promise<Peer> {
+async function startPeer(redisUrl: string, memoryFile: string): Promise<Peer> {
   const entry = await compiled(path.join(import.meta.dirname, '../peers/bare-bullmq-worker.ts'));
-  const child = await startChild(process.execPath, [...productionFlags, entry, redisUrl], {
-    env: productionEnvironment,
+  const child = await startChild(process.execPath, [...productionFlags, ...(await memoryFlags()), entry, redisUrl], {
+    env: { ...productionEnvironment, MEMORY_FILE: memoryFile },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (child.stdout === null) throw new Error('the bare worker has no output');
@@ -76,8 +79,8 @@ function figuresOf(samples: Samples, warmUpS: number, blockSize: number): Figure
     const { slope, margin } = slopeOf(blockMeans(after, blockSize).map(([at, mb]) => [at / 60, mb]));
     const isAimedAt = name === 'worker' || name === 'api';
     const above = { text: '≤ 50 MB above', judged: synap - bare, atMost: 50 };
-    // No growth: that it does not grow lies within the confidence.
-    const none = { text: 'no growth', judged: slope - margin, atMost: 0 };
+    // No growth: that it does not grow lies within a confidence that says something.
+    const none = { text: 'no growth', judged: margin < surelyWithin ? slope - margin : Number.NaN, atMost: 0 };
     const peer = { name: 'idle bare BullMQ worker', value: bare };
     return [
       {
@@ -137,9 +140,9 @@ async function measure(bench: Bench): Promise<MeasureReport> {
   const durationMs = bench.pick(600_000, 30_000);
   const warmUpS = bench.pick(180, 10);
   const databaseUrl = await place.database({ isMigrated: true });
-  await place.settle();
-  const peer = await startPeer(place.redisUrl);
+  await place.settle({ sparing: databaseUrl });
   const memoryFile = path.join(place.directory, 'memory');
+  const peer = await startPeer(place.redisUrl, memoryFile);
   const synap = await Synap.start(place, {
     ...{ databaseUrl, program, processes: processes.map((role) => [role]) },
     ...{ nodeFlags: await memoryFlags(), env: { MEMORY_FILE: memoryFile } },

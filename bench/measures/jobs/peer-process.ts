@@ -7,11 +7,11 @@ import { root } from '../../built.ts';
 import { compiled } from '../../compiled.ts';
 import type { PeerMessage } from '../../peers/peer.ts';
 import type { Place } from '../../place.ts';
-import { productionFlags, watchedStores } from '../../synap.ts';
+import { productionEnvironment, productionFlags } from '../../production.ts';
+import { watchedStores } from '../../synap.ts';
 import { UsageWatch } from '../../usage.ts';
 import { steadyRate, type Drained } from './contender.ts';
 
-/** As for Synap: docker-compose.prod.yml. */
 const preparesWithinMs = 120_000;
 const drainsWithinMs = 120_000;
 
@@ -23,12 +23,13 @@ export async function drainPeer(place: Place, name: string, count: number, isOnR
     process.execPath,
     [...productionFlags, program, isOnRedis ? place.redisUrl : databaseUrl, String(count)],
     {
-      env: { PATH: process.env['PATH'] ?? '', NODE_ENV: 'production' },
+      env: { PATH: process.env['PATH'] ?? '', ...productionEnvironment },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     },
   );
   try {
     await heard(child, name, preparesWithinMs);
+    if (!isOnRedis) await place.analyze(databaseUrl);
     await place.checkpoint();
     const usage = await UsageWatch.start([{ name, pid: child.pid ?? 0 }, ...watchedStores(place)]);
     const drained = heard(child, name, drainsWithinMs);

@@ -28,7 +28,7 @@ export async function drainSynap(place: Place, setup: SynapSetup, count: number)
   try {
     await client.query(effectsTable);
     const jobs = await accept(place, databaseUrl, count);
-    await client.query('ANALYZE');
+    await place.analyze(databaseUrl);
     await place.checkpoint();
     const synap = await Synap.start(place, { databaseUrl, ...setup });
     const usage = await UsageWatch.start(synap.watched(place));

@@ -2,7 +2,8 @@ import path from 'node:path';
 import { built } from '../../built.ts';
 import { Program } from '../../load/program.ts';
 import type { Place } from '../../place.ts';
-import { productionFlags, watchedStores } from '../../synap.ts';
+import { productionFlags } from '../../production.ts';
+import { watchedStores } from '../../synap.ts';
 import type { Watched } from '../../usage.ts';
 import type { StartQuestion } from './questions.ts';
 

@@ -7,21 +7,27 @@ import { Redis } from 'ioredis';
 import { freePort } from '../../support/ports.ts';
 import { endChild, startChild } from './child.ts';
 
+/** As in redis.conf. */
+export type RedisSettings = Readonly<Record<string, string>>;
+
 /** A Redis of the suite's own, which keeps its port and its folder over restarts. */
 export class RedisServer {
   readonly port: number;
   readonly #directory: string;
+  readonly #settings: RedisSettings;
   #child: ChildProcess | undefined;
   #client: Redis | undefined;
 
-  private constructor(port: number, directory: string) {
+  private constructor(port: number, directory: string, settings: RedisSettings) {
     this.port = port;
     this.#directory = directory;
+    this.#settings = settings;
   }
 
-  static async create(directory: string): Promise<RedisServer> {
+  /** @param settings beside the suite's own, which keep nothing on the disk: a Redis that was killed is to have forgotten all. */
+  static async create(directory: string, settings: RedisSettings = {}): Promise<RedisServer> {
     await mkdir(directory, { recursive: true });
-    return new RedisServer(await freePort(), directory);
+    return new RedisServer(await freePort(), directory, settings);
   }
 
   /** Empty, or with the dump that was put aside. */
@@ -37,6 +43,7 @@ export class RedisServer {
       'maxmemory-policy': 'noeviction',
       // A replica is to have only what it was given.
       'repl-diskless-sync-delay': 0,
+      ...this.#settings,
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const child = await startChild('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
