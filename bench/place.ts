@@ -22,6 +22,9 @@ export const postgresSettings = {
   shared_buffers: '256MB',
 };
 
+/** Loaded and silent: a measure that wants to know what its statements take turns it on for its own database. */
+const statistics = { shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track': 'none' };
+
 /** What it writes to disk, as there too. */
 export const redisSettings = { appendonly: 'yes', appendfsync: 'everysec' };
 
@@ -63,7 +66,7 @@ export class Place {
     await chmod(postgresDirectory, 0o711);
     const cluster = await openCluster(postgresDirectory, await findAccount(), logger);
     const port = await freePort();
-    const server = await startServer(cluster, { port, settings: postgresSettings, logger });
+    const server = await startServer(cluster, { port, settings: { ...postgresSettings, ...statistics }, logger });
     const postgresPid = Number.parseInt(await readFile(path.join(cluster.dataDir, 'postmaster.pid'), 'utf8'), 10);
     const urlOf = (database: string): string =>
       `postgresql://${superuser}:${cluster.password}@127.0.0.1:${port}/${database}`;

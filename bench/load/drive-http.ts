@@ -14,6 +14,11 @@ export async function driveHttp(plan: LoadPlan): Promise<LoadResult> {
     const result = await program.ask<LoadResult>('drive', plan);
     if (result.failed >= result.answered)
       throw new Error(`${result.failed} requests to ${plan.path} were not answered ${plan.status}`);
+    // What is refused has no latency: a server that sheds would look quick.
+    if (plan.arrivals !== undefined && result.failed > result.answered / 1_000)
+      throw new Error(
+        `${result.failed} requests to ${plan.path}, which came at a rate, were not answered ${plan.status}`,
+      );
     return result;
   } finally {
     await program.stop();

@@ -129,9 +129,10 @@ const at = (rounds: Rounds, rate: number): AtRate[] =>
 function toFigures(rate: number, ours: readonly Latencies[], theirs: readonly Latencies[]): Figure[] {
   const of = (all: readonly Latencies[], key: keyof Latencies) => median(all.map((latencies) => latencies[key]));
   const behind = median(ours.map(({ p50 }, round) => p50 - (theirs[round]?.p50 ?? Number.NaN)));
-  const figure = (key: 'p50' | 'p90' | 'p99' | 'p999', label: string): Figure => ({
+  // p99.9 is in the plots: a round of seconds has too few for a figure of it.
+  const figure = (key: 'p50' | 'p90' | 'p99'): Figure => ({
     id: `end-to-end/${rate}-${key}`,
-    what: `POST → notification at ${rate}/s, ${label}`,
+    what: `POST → notification at ${rate}/s, ${key}`,
     unit: 'ms',
     synap: of(ours, key),
     peer: { name: 'hand-made', value: of(theirs, key) },
@@ -141,10 +142,9 @@ function toFigures(rate: number, ours: readonly Latencies[], theirs: readonly La
   const p50 = { text: 'p50 ≤ its p50 + 5 ms', judged: behind, atMost: 5 };
   const p99 = { text: 'p99 ≤ 50 ms', judged: of(ours, 'p99'), atMost: 50 };
   return [
-    { ...figure('p50', 'p50'), ...(isJudged && { aim: p50 }) },
-    figure('p90', 'p90'),
-    { ...figure('p99', 'p99'), ...(isJudged && { aim: p99 }) },
-    figure('p999', 'p99.9'),
+    { ...figure('p50'), ...(isJudged && { aim: p50 }) },
+    figure('p90'),
+    { ...figure('p99'), ...(isJudged && { aim: p99 }) },
   ];
 }
 

@@ -9,6 +9,7 @@ import { drawFlame } from '../profile/flame.ts';
 import { SteadyLoad } from '../profile/load.ts';
 import { differ, takeSnapshots, type Window } from '../profile/snapshot.ts';
 import { differStores, StoreWatch } from '../profile/stores.ts';
+import { forgetStatements, readStatements, timeStatements } from '../profile/timed-statements.ts';
 import { costTables, processorUs, type Findings } from '../profile/tables.ts';
 import { Synap, type RoleName, type SynapProcess } from '../synap.ts';
 import { UsageWatch } from '../usage.ts';
@@ -56,7 +57,7 @@ async function runProfile(bench: Bench): Promise<MeasureReport> {
     usage: [{ contender: `Synap at ${rate}/s`, processes: plain.usage }],
     notes: [
       `Open loop, ${rate}/s of \`bench.work.requested\` (one transactional step, one emitted event, one notification in two rooms), 100 users with a socket each; every accepted event was heard of.`,
-      'Three rounds: one untouched (processor, memory, what Postgres and Redis count), one that counts what each process sends (a preload around `pg` and sockets), one with `--cpu-prof`; only the first gives processor time by process.',
+      'Three rounds: one untouched (processor, memory, what Postgres and Redis count), one that counts what each process sends (a preload around `pg` and sockets) and has Postgres time its statements, one with `--cpu-prof`; only the first gives processor time by process.',
       'A write is one flush of a socket, however many commands are in it: an upper bound of the round trips. Event-loop delay includes the 1 ms of the timer that measures it.',
     ],
     samples: {
@@ -72,13 +73,15 @@ async function underLoad<Before, Result>(
   bench: Bench,
   options: { readonly nodeFlags?: readonly string[]; readonly env?: Readonly<Record<string, string>> },
   around: {
+    readonly prepare?: (databaseUrl: string) => Promise<void>;
     readonly before: (synap: Synap, databaseUrl: string) => Promise<Before>;
-    readonly after: (before: Before, events: number, synap: Synap) => Promise<Result>;
+    readonly after: (before: Before, events: number, synap: Synap, databaseUrl: string) => Promise<Result>;
   },
 ): Promise<{ readonly result: Result; readonly processes: readonly SynapProcess[] }> {
   const { place, pick, random } = bench;
   const databaseUrl = await place.database({ isMigrated: true });
   await createEffects(databaseUrl);
+  await around.prepare?.(databaseUrl);
   await place.settle({ sparing: databaseUrl });
   const synap = await Synap.start(place, { databaseUrl, processes: roles, ...options });
   try {
@@ -90,7 +93,7 @@ async function underLoad<Before, Result>(
       const events = await load.run(rate, pick(15, 4));
       await load.drain();
       if (load.refused > 0) bench.log(`${load.refused} posts were refused: this machine does not carry ${rate}/s`);
-      return { result: await around.after(before, events, synap), processes: synap.processes };
+      return { result: await around.after(before, events, synap, databaseUrl), processes: synap.processes };
     } finally {
       await load.close();
     }
@@ -133,14 +136,19 @@ async function measureSent(bench: Bench, directory: string): Promise<Findings['c
     bench,
     { nodeFlags: ['--import', await compiled(preload)], env: { BENCH_PROFILE_DIR: directory } },
     {
-      before: (synap) => takeSnapshots(synap.processes, directory, 1),
-      after: async (before, events, synap) => {
+      prepare: timeStatements,
+      before: async (synap, databaseUrl) => {
+        await forgetStatements(databaseUrl);
+        return takeSnapshots(synap.processes, directory, 1);
+      },
+      after: async (before, events, synap, databaseUrl) => {
+        const timed = await readStatements(databaseUrl);
         const after = await takeSnapshots(synap.processes, directory, 2);
         const windows = synap.processes.flatMap((process, index): Window[] => {
           const [first, second] = [before[index], after[index]];
           return first === undefined || second === undefined ? [] : [differ(process, first, second)];
         });
-        return { events, windows };
+        return { events, windows, timed };
       },
     },
   );

@@ -141,7 +141,7 @@ async function run(bench: Bench): Promise<MeasureReport> {
       processes: samples.at(-1)?.[kind].usage ?? [],
     })),
     notes: [
-      `${count} users with one socket each, all on one of two replicas. It is killed; ${missed} notifications for each are committed and published; then all connect to the other replica at once (${atOnce} on their way in at a time, because a listening socket's backlog is 511), with a token of their own, and subscribe with the number that they have. Then all lines are cut, ${missed} more follow, and they come back again.`,
+      `${count} users with one socket each, all on one of two replicas. It is killed; ${missed} notifications for each are committed and published; then all connect to the other replica at once, of which at most ${atOnce} are being opened at any moment; the clock starts with the first of all, with a token of their own, and subscribe with the number that they have. Then all lines are cut, ${missed} more follow, and they come back again.`,
       'A client has caught up when it has every number up to the newest, in order; the time counts from the first attempt of all. The clients are one process that speaks the protocol over bare TCP connections: so many of socket.io-client’s would take more of the machine than the server.',
     ],
     samples,

@@ -2,6 +2,7 @@ import type { ProcessUsage, Table } from '../measure.ts';
 import { formatNumber } from '../report/format.ts';
 import { timeByOwner, type Frame } from './cpuprofile.ts';
 import type { Window } from './snapshot.ts';
+import type { TimedStatement } from './timed-statements.ts';
 import type { StoreTotals } from './stores.ts';
 
 /** What the rounds found, each for the events of its own window. */
@@ -12,7 +13,11 @@ export interface Findings {
     readonly usage: readonly ProcessUsage[];
     readonly stores: StoreTotals;
   };
-  readonly counted: { readonly events: number; readonly windows: readonly Window[] };
+  readonly counted: {
+    readonly events: number;
+    readonly windows: readonly Window[];
+    readonly timed: readonly TimedStatement[];
+  };
   readonly profiled: {
     readonly events: number;
     readonly profiles: readonly { readonly name: string; readonly frame: Frame }[];
@@ -25,7 +30,14 @@ const leastPerEvent = 0.004;
 const leastRedisUs = 1.5;
 
 export function costTables(findings: Findings): Table[] {
-  return [processes(findings), statements(findings), redisCommands(findings), postgres(findings), owners(findings)];
+  return [
+    processes(findings),
+    statements(findings),
+    timedStatements(findings),
+    redisCommands(findings),
+    postgres(findings),
+    owners(findings),
+  ];
 }
 
 export const processorUs = ({ events, seconds, usage }: Findings['plain'], name: string): number =>
@@ -42,7 +54,7 @@ function processes({ plain, counted, ports }: Findings): Table {
     head: [
       'process',
       'processor, µs',
-      'so one core carries, /s',
+      'at that cost a core carries, /s',
       'statements',
       'writes to Postgres',
       'bytes to, from Postgres',
@@ -90,6 +102,30 @@ function statements({ counted: { events, windows } }: Findings): Table {
   };
 }
 
+function timedStatements({ counted: { events, timed } }: Findings): Table {
+  const rows = timed
+    .filter(({ calls }) => calls / events >= leastPerEvent)
+    .map(({ text, calls, us }) => [
+      whatItDoes(text),
+      formatNumber(calls / events),
+      formatNumber(us / calls),
+      formatNumber(us / events),
+    ]);
+  return {
+    title: 'Statements, as Postgres times them (pg_stat_statements, by the clock, without planning)',
+    head: ['statement', 'per event', 'µs a call', 'µs an event'],
+    rows,
+  };
+}
+
+/** The tables that it writes, in the order of its text; else how it begins. */
+function whatItDoes(text: string): string {
+  const written = [...text.matchAll(/\b(INSERT INTO|UPDATE|DELETE FROM) "?([a-z_]+)"?/g)];
+  if (written.length === 0) return `\`${text.replaceAll(/\s+/g, ' ').slice(0, 60)}\``;
+  const words = { 'INSERT INTO': 'inserts', UPDATE: 'updates', 'DELETE FROM': 'deletes' } as const;
+  return [...new Set(written.map(([, verb, table]) => `${words[verb as keyof typeof words]} ${table}`))].join(', ');
+}
+
 function redisCommands({ plain: { events, stores } }: Findings): Table {
   const commands = [...stores.redisCommands].filter(([, { calls }]) => calls / events >= leastPerEvent);
   const rows = commands
@@ -103,7 +139,8 @@ function redisCommands({ plain: { events, stores } }: Findings): Table {
     ]);
   const { read, written } = stores.redisBytes;
   return {
-    title: 'Commands of Redis; a script (evalsha) has in its time what it calls, which is counted by itself too',
+    title:
+      'Commands of Redis, timed by the clock; a script (evalsha) has in its time what it calls, which is counted by itself too',
     head: ['command', 'per event', 'µs a call', 'µs an event'],
     rows: [
       ...rows,
@@ -120,15 +157,15 @@ function postgres({ plain: { events, stores } }: Findings): Table {
   return { title: 'What Postgres does', head: ['what', 'per event'], rows };
 }
 
-function owners({ profiled: { events, profiles } }: Findings): Table {
+function owners({ profiled: { profiles } }: Findings): Table {
   const rows = profiles.flatMap(({ name, frame }) =>
     [...timeByOwner(frame)]
       .filter(([, us]) => us / frame.totalUs >= 0.02)
-      .map(([owner, us]) => [name, owner, formatNumber(us / events), `${Math.round((us / frame.totalUs) * 100)} %`]),
+      .map(([owner, us]) => [name, owner, `${Math.round((us / frame.totalUs) * 100)} %`]),
   );
   return {
-    title: 'Whose code the processor is in',
-    head: ['process', 'code of', 'µs an event', 'share'],
+    title: 'Whose code is running, by the clock (who waits for a core in the middle of a call is in that call)',
+    head: ['process', 'code of', 'share'],
     rows,
   };
 }

@@ -2,13 +2,13 @@ import { expect, test } from '@jest/globals';
 import type { Figure } from '../measure.ts';
 import { compareWithBaseline, updateBaseline, type Baseline } from './baseline.ts';
 
-const figure = (synap: number, better: Figure['better'], peer?: number): Figure => ({
+const figure = (synap: number, better: Figure['better'], peer = 1): Figure => ({
   id: 'a/b',
   what: 'b',
   unit: '',
   synap,
   better,
-  ...(peer !== undefined && { peer: { name: 'the other', value: peer } }),
+  ...(peer !== 0 && { peer: { name: 'the other', value: peer } }),
 });
 const baseline = (...runs: number[]): Baseline => ({ commit: 'c', at: 't', figures: { 'a/b': runs } });
 
@@ -23,6 +23,11 @@ test('a warning is given in the worse direction only, beyond 15 %', () => {
 test('with a peer its ratio is compared, so that a slower machine is no warning', () => {
   expect(compareWithBaseline([figure(35, 'more', 50)], baseline(0.7))).toEqual([]);
   expect(compareWithBaseline([figure(35, 'more', 100)], baseline(0.7))).toHaveLength(1);
+});
+
+test('a figure without a peer is of its machine alone: it is not compared', () => {
+  expect(compareWithBaseline([figure(1, 'more', 0)], baseline(100))).toEqual([]);
+  expect(updateBaseline([figure(1, 'more', 0)], undefined, { commit: 'd', at: 'u' }).figures).toEqual({});
 });
 
 test('a figure may stray as far as its own runs lie apart', () => {

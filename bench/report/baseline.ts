@@ -2,7 +2,7 @@ import type { Figure } from '../measure.ts';
 import { median } from '../rounds.ts';
 import { ratioOf } from './judge.ts';
 
-/** What quick runs came to, by figure: the ratio to the peer, or the value where it has none. */
+/** What quick runs came to, by figure: the ratio to the peer. Figures without one are of their machine alone and are not compared. */
 export interface Baseline {
   readonly commit: string;
   readonly at: string;
@@ -22,8 +22,6 @@ export interface Warning {
 const leastTolerance = 0.15;
 const keptRuns = 5;
 
-const comparable = (figure: Figure): number => ratioOf(figure) ?? figure.synap;
-
 /** Those that are worse than the baseline by more than its own runs differ, and by more than 15 %. */
 export function compareWithBaseline(figures: readonly Figure[], baseline: Baseline): Warning[] {
   return figures.flatMap((figure) => {
@@ -31,7 +29,8 @@ export function compareWithBaseline(figures: readonly Figure[], baseline: Baseli
     if (runs === undefined || runs.length === 0) return [];
     const usual = median(runs);
     const tolerance = Math.max(leastTolerance, ...runs.map((run) => Math.abs(run - usual) / usual));
-    const now = comparable(figure);
+    const now = ratioOf(figure);
+    if (now === undefined) return [];
     const worseBy = figure.better === 'more' ? 1 - now / usual : now / usual - 1;
     return worseBy > tolerance ? [{ id: figure.id, now, baseline: usual, worseBy, tolerance }] : [];
   });
@@ -44,10 +43,11 @@ export function updateBaseline(
   run: { readonly commit: string; readonly at: string },
 ): Baseline {
   const updated = Object.fromEntries(
-    figures.map((figure) => [
-      figure.id,
-      [...(before?.figures[figure.id] ?? []), Number(comparable(figure).toPrecision(4))].slice(-keptRuns),
-    ]),
+    figures.flatMap((figure) => {
+      const now = ratioOf(figure);
+      if (now === undefined) return [];
+      return [[figure.id, [...(before?.figures[figure.id] ?? []), Number(now.toPrecision(4))].slice(-keptRuns)]];
+    }),
   );
   return { ...run, figures: { ...before?.figures, ...updated } };
 }

@@ -25,10 +25,19 @@ describe('an aim', () => {
   });
 
   test('that is missed with a measured reason is a limit, one that is met is not', () => {
-    const limits = { 'a/b': 'the disk' };
+    const limits = { 'a/b': { reason: 'the disk', noWorseThan: 0.4 } };
     expect(judge(figure({ text: '≥ 0.6 ×', judged: 0.5, atLeast: 0.6 }), limits)).toBe('limit');
     expect(judge(figure({ text: '≥ 0.6 ×', judged: 0.7, atLeast: 0.6 }), limits)).toBe('met');
     expect(judge(figure(), limits)).toBe('shown');
+  });
+
+  test('that is missed by more than its limit says is missed', () => {
+    const limits = { 'a/b': { reason: 'the disk', noWorseThan: 0.4 } };
+    expect(judge(figure({ text: '≥ 0.6 ×', judged: 0.39, atLeast: 0.6 }), limits)).toBe('missed');
+    const slower = { 'a/b': { reason: 'the disk', noWorseThan: 80 } };
+    expect(judge(figure({ text: '≤ 50 ms', judged: 79, atMost: 50 }), slower)).toBe('limit');
+    expect(judge(figure({ text: '≤ 50 ms', judged: 81, atMost: 50 }), slower)).toBe('missed');
+    expect(judge(figure({ text: '≤ 50 ms', judged: Number.NaN, atMost: 50 }), slower)).toBe('missed');
   });
 
   test('gives the ratio of its rounds, a difference does not', () => {

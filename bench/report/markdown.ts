@@ -1,6 +1,6 @@
 import type { Figure } from '../measure.ts';
 import { formatDuration, formatNumber, formatTable, formatWithUnit } from './format.ts';
-import { judge, ratioOf, type Verdict } from './judge.ts';
+import { judge, ratioOf, type Verdict, type Limits } from './judge.ts';
 import type { MeasureResult, Report } from './report.ts';
 
 const titles = {
@@ -14,8 +14,6 @@ const words: Readonly<Record<Verdict, string>> = {
   missed: '✗ missed',
   shown: '–',
 };
-
-type Limits = Readonly<Record<string, string>>;
 
 /** The report for people; what it says is in report.json with every sample. */
 export function writeMarkdown(report: Report, limits: Limits): string {
@@ -72,7 +70,9 @@ function writeLimits({ measures }: Report, limits: Limits): string[] {
     .flatMap(({ report }) => report?.figures ?? [])
     .filter((figure) => judge(figure, limits) === 'limit');
   if (limited.length === 0) return [];
-  return [['## Measured limits', ...limited.map(({ id, what }) => `- **${what}**: ${limits[id] ?? ''}`)].join('\n')];
+  return [
+    ['## Measured limits', ...limited.map(({ id, what }) => `- **${what}**: ${limits[id]?.reason ?? ''}`)].join('\n'),
+  ];
 }
 
 function writeMeasure(report: Report, result: MeasureResult): string {

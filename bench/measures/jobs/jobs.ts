@@ -27,9 +27,9 @@ function contenders({ place, pick }: Bench): Record<Name, () => Promise<Drained>
     synap: () => drainSynap(place, separate, pick(20_000, 6_000)),
     synapTogether: () => drainSynap(place, together, pick(20_000, 6_000)),
     dbos: () => drainPeer(place, 'dbos', pick(5_000, 1_500), false),
-    graphileWorker: () => drainPeer(place, 'graphile-worker', pick(60_000, 15_000), false),
-    pgBoss: () => drainPeer(place, 'pg-boss', pick(60_000, 15_000), false),
-    bullMq: () => drainPeer(place, 'bullmq', pick(60_000, 15_000), true),
+    graphileWorker: () => drainPeer(place, 'graphile-worker', pick(200_000, 15_000), false),
+    pgBoss: () => drainPeer(place, 'pg-boss', pick(200_000, 15_000), false),
+    bullMq: () => drainPeer(place, 'bullmq', pick(200_000, 15_000), true),
   };
 }
 

@@ -8,7 +8,7 @@ import { freePort } from '../../support/ports.ts';
 import { endChild, startChild } from './child.ts';
 
 /** As in redis.conf. */
-export type RedisSettings = Readonly<Record<string, string>>;
+type RedisSettings = Readonly<Record<string, string>>;
 
 /** A Redis of the suite's own, which keeps its port and its folder over restarts. */
 export class RedisServer {
