@@ -71,7 +71,13 @@ function writeLimits({ measures }: Report, limits: Limits): string[] {
     .filter((figure) => judge(figure, limits) === 'limit');
   if (limited.length === 0) return [];
   return [
-    ['## Measured limits', ...limited.map(({ id, what }) => `- **${what}**: ${limits[id]?.reason ?? ''}`)].join('\n'),
+    [
+      '## Measured limits',
+      ...limited.map(
+        ({ id, what, peer }) =>
+          `- **${what}**${peer === undefined ? '' : ` (${peer.name})`}: ${limits[id]?.reason ?? ''}`,
+      ),
+    ].join('\n'),
   ];
 }
 
