@@ -40,7 +40,7 @@ export function compareWithBaseline(figures: readonly Figure[], baseline: Baseli
 export function updateBaseline(
   figures: readonly Figure[],
   before: Baseline | undefined,
-  run: { readonly commit: string; readonly at: string },
+  { commit, at }: { readonly commit: string; readonly at: string },
 ): Baseline {
   const updated = Object.fromEntries(
     figures.flatMap((figure) => {
@@ -49,5 +49,5 @@ export function updateBaseline(
       return [[figure.id, [...(before?.figures[figure.id] ?? []), Number(now.toPrecision(4))].slice(-keptRuns)]];
     }),
   );
-  return { ...run, figures: { ...before?.figures, ...updated } };
+  return { commit, at, figures: { ...before?.figures, ...updated } };
 }
