@@ -39,6 +39,7 @@ test('it has the environment that it is given, of production, and nothing of the
   const names = await program.ask<string[]>('environment');
   expect(names.filter((name) => name !== 'NODE_CHANNEL_FD' && name !== 'NODE_CHANNEL_SERIALIZATION_MODE')).toEqual([
     'GIVEN',
+    'MALLOC_ARENA_MAX',
     'NODE_ENV',
     'PATH',
   ]);
